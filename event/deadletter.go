@@ -1,0 +1,36 @@
+package event
+
+import "time"
+
+// DeadLetter is a record that could not be processed: whole, with the place and
+// the reason, so that it can be repaired and replayed. Its JSON form is the
+// message on the dead-letter topic; Record is base64 there, because it may be in
+// any encoding.
+type DeadLetter struct {
+	// ID is a hash of place and content: the same record from the same place has
+	// the same id.
+	ID     string    `json:"id"`
+	Time   time.Time `json:"time"`
+	Tenant string    `json:"tenant,omitempty"`
+	// Stage refused it: "ingest", "detect", "archive", "notify".
+	Stage string `json:"stage"`
+	// Origin is the file's base name, "http", or topic and partition.
+	Origin string `json:"origin"`
+	// Line is the line in the file where the record begins, from 1, or the offset
+	// in the topic.
+	Line int64 `json:"line"`
+	// Field is the JSON path or the column at fault, empty where it is the record
+	// as a whole.
+	Field string `json:"field,omitempty"`
+	// Reason is one of a few words, fit for a metric label: "bad_time".
+	Reason string `json:"reason"`
+	// Detail is a sentence for people. It never repeats the record's content.
+	Detail string `json:"detail"`
+	// Size is the record's length in bytes. Record is whole up to MaxDeadRecord,
+	// its beginning beyond.
+	Size   int64  `json:"size"`
+	Record []byte `json:"record"`
+}
+
+// MaxDeadRecord is how much of a record a dead letter keeps, in bytes.
+const MaxDeadRecord = 16 << 20
