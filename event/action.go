@@ -1,41 +1,73 @@
 package event
 
+// ocsf is what an action is in OCSF 1.5.0 and to people.
+type ocsf struct {
+	action          Action
+	class, activity int
+	doc             string
+}
+
+// ocsfActions lists every action in the order of the documentation.
+var ocsfActions = []ocsf{
+	{Login, 3002, 1, "A login that succeeded."},
+	{LoginFailed, 3002, 1, "A login that was refused; told apart by status_id 2."},
+	{Logout, 3002, 2, "The end of a session."},
+	{LoginAs, 3002, 1, "An administrator took on another account: actor is who impersonates, object the account impersonated. (Account Switch comes with OCSF 1.6.)"},
+	{View, 6001, 2, "A record, a list or a report was opened."},
+	{Search, 6001, 5, "Records were searched for."},
+	{Export, 6001, 7, "Records left the CRM as a report, a list or a bulk job."},
+	{Download, 6006, 2, "A file or an attachment was downloaded."},
+	{APICall, 6003, 2, "Records were read through an API; rows counts them."},
+	{Create, 6001, 1, "Records were made."},
+	{Edit, 6001, 3, "Records were changed."},
+	{Delete, 6001, 4, "Records were deleted."},
+	{Import, 6001, 6, "Records were loaded in bulk."},
+	{Share, 6001, 8, "A record, a report or a link was shared."},
+	{PermissionChange, 3005, 1, "Rights were given or taken."},
+	{UserChange, 3001, 99, "An account was created, enabled, disabled or frozen; type says which."},
+	{AppAuthorize, 3004, 8, "An application was given access."},
+	{ConfigChange, 3004, 3, "A setting of the CRM was changed."},
+	{Other, 6003, 99, "What the source reports and crmwatch has no word for; kept whole in raw and counted."},
+}
+
+// classNames are the names of the classes in OCSF 1.5.0.
+var classNames = map[int]string{
+	3001: "Account Change",
+	3002: "Authentication",
+	3004: "Entity Management",
+	3005: "User Access Management",
+	6001: "Web Resources Activity",
+	6003: "API Activity",
+	6006: "File Hosting Activity",
+}
+
+var actions = func() map[Action]ocsf {
+	m := make(map[Action]ocsf, len(ocsfActions))
+	for _, a := range ocsfActions {
+		m[a.action] = a
+	}
+	return m
+}()
+
+// Actions returns every action in the order of the documentation.
+func Actions() []Action {
+	all := make([]Action, len(ocsfActions))
+	for i, a := range ocsfActions {
+		all[i] = a.action
+	}
+	return all
+}
+
 // Valid reports whether crmwatch knows the action.
-func (a Action) Valid() bool { return a.class() != 0 }
+func (a Action) Valid() bool { return actions[a].class != 0 }
 
 // OCSF gives the class and the activity of the action in OCSF 1.5.0, and so the
 // type uid, class*100+activity (https://schema.ocsf.io/1.5.0/classes). An
 // unknown action is 0, 0.
-func (a Action) OCSF() (class, activity int) { return a.class(), actions[a].activity }
+func (a Action) OCSF() (class, activity int) { return actions[a].class, actions[a].activity }
 
 // TypeUID is the OCSF type_uid of the action.
 func (a Action) TypeUID() int {
 	class, activity := a.OCSF()
 	return class*100 + activity
-}
-
-func (a Action) class() int { return actions[a].class }
-
-type ocsf struct{ class, activity int }
-
-var actions = map[Action]ocsf{
-	Login:            {3002, 1},
-	LoginFailed:      {3002, 1}, // told apart by status_id 2
-	Logout:           {3002, 2},
-	LoginAs:          {3002, 1}, // Account Switch comes with OCSF 1.6
-	View:             {6001, 2},
-	Search:           {6001, 5},
-	Export:           {6001, 7},
-	Download:         {6006, 2},
-	APICall:          {6003, 2},
-	Create:           {6001, 1},
-	Edit:             {6001, 3},
-	Delete:           {6001, 4},
-	Import:           {6001, 6},
-	Share:            {6001, 8},
-	PermissionChange: {3005, 1},
-	UserChange:       {3001, 99},
-	AppAuthorize:     {3004, 8},
-	ConfigChange:     {3004, 3},
-	Other:            {6003, 99},
 }

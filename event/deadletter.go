@@ -1,6 +1,11 @@
 package event
 
-import "time"
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // DeadLetter is a record that could not be processed: whole, with the place and
 // the reason, so that it can be repaired and replayed. Its JSON form is the
@@ -34,3 +39,39 @@ type DeadLetter struct {
 
 // MaxDeadRecord is how much of a record a dead letter keeps, in bytes.
 const MaxDeadRecord = 16 << 20
+
+// maxDetail is how much of an error's text a dead letter keeps, in bytes.
+const maxDetail = 1 << 10
+
+// Place says where a record came from; see the fields of DeadLetter.
+type Place struct {
+	Tenant, Stage, Origin string
+	Line                  int64
+}
+
+// NewDeadLetter makes the dead letter of a record that was refused at a place,
+// at the time now, because of err. Field and Reason come from the DecodeError or
+// FieldError in err; without one the reason is "other". The letter has its own
+// copy of the record.
+func NewDeadLetter(p Place, record []byte, err error, now time.Time) *DeadLetter {
+	field, reason, ok := Cause(err)
+	if !ok {
+		reason = "other"
+	}
+	return &DeadLetter{
+		ID:     Hash(p.Tenant, p.Stage, p.Origin, strconv.FormatInt(p.Line, 10), string(record)),
+		Time:   now.UTC().Truncate(time.Millisecond),
+		Tenant: p.Tenant, Stage: p.Stage, Origin: p.Origin, Line: p.Line,
+		Field: field, Reason: reason, Detail: cut(err.Error(), maxDetail),
+		Size:   int64(len(record)),
+		Record: bytes.Clone(record[:min(len(record), MaxDeadRecord)]),
+	}
+}
+
+// cut returns the first size bytes of s without splitting a character.
+func cut(s string, size int) string {
+	if len(s) > size {
+		s = s[:size]
+	}
+	return strings.ToValidUTF8(s, "")
+}

@@ -1,17 +1,12 @@
 // Package event holds the words everything in crmwatch is said in: one access
 // event as it happened in a CRM, who did it, to what, and how much.
 //
-// An Event is immutable once written to Kafka. Its JSON form (Decode, Append)
+// An Event is immutable once written to Kafka. Its JSON form (AppendJSON, Decode)
 // is the Kafka message; docs/event.md lists every field with its unit and its
 // OCSF class and attribute, and is generated from the table in fields.go.
 package event
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-	"time"
-)
+import "time"
 
 // Event is one thing somebody did in a CRM. Empty strings and zero numbers mean
 // that the source does not say.
@@ -165,53 +160,3 @@ func (e *Event) AccountKey() string {
 // Key is the Kafka key: tenant and person (the account where no person is
 // known), so that everything one person does meets in one partition.
 func (e *Event) Key() []byte { return []byte(e.Tenant + "/" + e.PersonKey()) }
-
-// Validate reports everything that is wrong with the event, each problem naming
-// its field by its JSON path. It never repeats a field's content.
-func (e *Event) Validate() error {
-	var errs []error
-	bad := func(field, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("field %q: "+format, append([]any{field}, args...)...))
-	}
-	for _, f := range [...]struct{ name, v string }{{"id", e.ID}, {"tenant", e.Tenant}, {"source", e.Source}, {"action", string(e.Action)}} {
-		if f.v == "" {
-			bad(f.name, "is required")
-		}
-	}
-	if strings.Contains(e.Tenant, "/") {
-		bad("tenant", "must not contain a slash")
-	}
-	checkTime := func(field string, t time.Time) {
-		if t.Before(Earliest) || !t.Before(Latest) {
-			bad(field, "is outside %d to %d", Earliest.Year(), Latest.Year()-1)
-		}
-	}
-	if e.Time.IsZero() {
-		bad("time", "is required")
-	} else {
-		checkTime("time", e.Time)
-	}
-	if !e.Collected.IsZero() {
-		checkTime("collected", e.Collected)
-	}
-	if e.Action != "" && !e.Action.Valid() {
-		bad("action", "is not an action crmwatch knows; use \"other\" and keep the record in \"raw\"")
-	}
-	switch e.Outcome {
-	case "", Success, Failure:
-	default:
-		bad("outcome", "must be %q, %q or absent", Success, Failure)
-	}
-	if e.Rows < 0 {
-		bad("rows", "is negative")
-	}
-	if e.Bytes < 0 {
-		bad("bytes", "is negative")
-	}
-	for _, f := range Fields {
-		if limit := f.limit(); limit > 0 && len(f.Get(e).Str) > limit {
-			bad(f.Path, "is longer than %d bytes", limit)
-		}
-	}
-	return errors.Join(errs...)
-}
