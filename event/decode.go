@@ -116,19 +116,20 @@ func (d *Decoder) object(members []member, e *Event) bool {
 		if d.next() == '}' && first {
 			break
 		}
-		key, ok := d.key()
-		if !ok {
-			return false
-		}
-		m := find(members, key, expected)
+		m := d.foresee(members, expected)
 		if m < 0 {
-			ok = d.stranger(key, names)
-		} else {
-			expected = m + 1
-			ok = d.member(&members[m], e)
+			key, ok := d.key()
+			if !ok {
+				return false
+			}
+			if m = find(members, key, expected); m < 0 && !d.stranger(key, names) {
+				return false
+			}
 		}
-		if !ok {
-			return false
+		if m >= 0 {
+			if expected = m + 1; !d.member(&members[m], e) {
+				return false
+			}
 		}
 		d.path = path
 		if c := d.next(); c == '}' {
@@ -156,6 +157,20 @@ func (d *Decoder) keep(f *Field, text *string, b []byte) {
 		d.short = append(d.short, b...)
 		d.owners = append(d.owners, owner{text, len(d.short)})
 	}
+}
+
+// foresee passes over a key that is written and placed as AppendJSON does it,
+// without scanning it, and returns the index of its member, or -1.
+func (d *Decoder) foresee(members []member, expected int) int {
+	rest := d.data[d.pos:]
+	for i := expected; i < min(expected+4, len(members)); i++ {
+		if open := members[i].open; len(rest) >= len(open) && string(rest[:len(open)]) == open {
+			d.pos += len(open)
+			d.keys++
+			return i
+		}
+	}
+	return -1
 }
 
 // find returns the index of the member with the key, or -1. The search begins
