@@ -195,7 +195,7 @@ func (d *Decoder) key() ([]byte, bool) {
 		return nil, d.fail(BadJSON, "lacks a key")
 	}
 	if d.keys++; d.keys > MaxKeys {
-		return nil, d.fail(TooMany, "has too many keys")
+		return nil, d.fail(TooManyKeys, "has too many keys")
 	}
 	key, ok := d.string()
 	if !ok {

@@ -8,20 +8,38 @@ import (
 // The reasons for which an event is refused: few, fixed words, fit for a metric
 // label.
 const (
-	BadJSON      = "bad_json"      // not JSON, or not an object, or more than one
-	BadUTF8      = "bad_utf8"      // invalid UTF-8, or half of a surrogate pair
-	BadText      = "bad_text"      // a character that has no place in the field
-	BadTime      = "bad_time"      // not RFC 3339, or outside Earliest to Latest
-	BadNumber    = "bad_number"    // not a whole number of 64 bits, or negative
-	BadAddress   = "bad_address"   // not an IP address in canonical form
-	BadValue     = "bad_value"     // not one of the field's words
-	WrongType    = "wrong_type"    // a number for a text, an array for an object
-	DuplicateKey = "duplicate_key" // readers disagree which of the two counts
-	TooDeep      = "too_deep"      // nested deeper than MaxDepth
-	TooMany      = "too_many_keys" // more than MaxKeys
-	TooLong      = "too_long"      // longer than MaxField or MaxRaw
-	Missing      = "missing"       // a required field is absent
+	BadJSON      = "bad_json"
+	BadUTF8      = "bad_utf8"
+	BadText      = "bad_text"
+	BadTime      = "bad_time"
+	BadNumber    = "bad_number"
+	BadAddress   = "bad_address"
+	BadValue     = "bad_value"
+	WrongType    = "wrong_type"
+	DuplicateKey = "duplicate_key"
+	TooDeep      = "too_deep"
+	TooManyKeys  = "too_many_keys"
+	TooLong      = "too_long"
+	Missing      = "missing"
 )
+
+// Reasons lists them with their meaning, for documentation and for counters
+// that are to exist before the first refusal.
+var Reasons = []struct{ Word, Doc string }{
+	{BadJSON, "Not JSON, not complete, or something after the object."},
+	{BadUTF8, "Bytes that are not UTF-8, or half of a surrogate pair."},
+	{BadText, "A character that has no place in the field."},
+	{BadTime, "Not an RFC 3339 time, or one that is out of bounds."},
+	{BadNumber, "Not a whole number of 64 bits, or negative."},
+	{BadAddress, "Not an IP address in its canonical form."},
+	{BadValue, "Not one of the words that the field may have."},
+	{WrongType, "A number for a text, an array for an object, and so on."},
+	{DuplicateKey, "The same key twice in one object: readers disagree which of the two counts."},
+	{TooDeep, "Objects and arrays nested too deep."},
+	{TooManyKeys, "More keys than any event has."},
+	{TooLong, "A text over its limit."},
+	{Missing, "A required field is absent."},
+}
 
 // DecodeError says why a record is not an event. It never repeats the record's
 // content.
