@@ -3,6 +3,7 @@
 package alert
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/crmwatch/crmwatch/event"
@@ -44,6 +45,12 @@ type Finding struct {
 	Events []EventRef
 	// Reasons say why it is unusual, one plain sentence each, without customers' data.
 	Reasons []string
+}
+
+// FindingID names what a version of a rule found about a subject in the window
+// that began at start: the same finding has the same id on every run.
+func FindingID(ruleID, version, tenant, subjectKey string, start time.Time) string {
+	return event.Hash("finding", ruleID, version, tenant, subjectKey, strconv.FormatInt(start.UnixMilli(), 10))
 }
 
 // Limits of a finding.
