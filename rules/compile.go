@@ -1,0 +1,308 @@
+package rules
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// compiler turns parsed detections into nodes over a schema's fields.
+type compiler struct {
+	schema Schema
+	// report takes what is wrong.
+	report func(pos Position, format string, args ...any)
+}
+
+// detection compiles selections and conditions. Problems are reported; what is
+// returned is of use only where there are none.
+func (c *compiler) detection(d *detection) node {
+	bodies := make(map[string]node, len(d.selections))
+	for _, s := range d.selections {
+		bodies[s.name] = c.search(s.body)
+	}
+	var alternatives anyNode
+	for _, cond := range d.conditions {
+		alternatives = append(alternatives, c.expr(cond, cond.expr, d, bodies))
+	}
+	if len(alternatives) == 1 {
+		return alternatives[0]
+	}
+	return alternatives
+}
+
+func (c *compiler) expr(cond condition, e expr, d *detection, bodies map[string]node) node {
+	each := func(list []expr) []node {
+		nodes := make([]node, len(list))
+		for i, x := range list {
+			nodes[i] = c.expr(cond, x, d, bodies)
+		}
+		return nodes
+	}
+	switch e := e.(type) {
+	case andExpr:
+		return allNode(each(e))
+	case orExpr:
+		return anyNode(each(e))
+	case notExpr:
+		return notNode{c.expr(cond, e.x, d, bodies)}
+	case quantExpr:
+		return c.quantified(cond, e, d, bodies)
+	default:
+		return c.selection(cond, e.String(), d, bodies)
+	}
+}
+
+func (c *compiler) selection(cond condition, name string, d *detection, bodies map[string]node) node {
+	n, ok := bodies[name]
+	if !ok {
+		c.report(cond.pos, "condition names %q, but there is no such selection%s", name, didYouMean(name, d.names()))
+	}
+	return n
+}
+
+func (d *detection) names() []string {
+	var names []string
+	for _, s := range d.selections {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// quantified compiles "1 of" and "all of". A target that means no selection is
+// refused: implementations disagree on whether it matches everything or nothing.
+func (c *compiler) quantified(cond condition, e quantExpr, d *detection, bodies map[string]node) node {
+	var nodes []node
+	for _, s := range d.selections {
+		if e.selects(s.name) {
+			nodes = append(nodes, bodies[s.name])
+		}
+	}
+	if len(nodes) == 0 {
+		c.report(cond.pos, "condition has \"of %s\", but no selection has such a name", e.pattern)
+	}
+	if e.all {
+		return allNode(nodes)
+	}
+	return anyNode(nodes)
+}
+
+func (c *compiler) search(s search) node {
+	switch s := s.(type) {
+	case allOf:
+		nodes := make(allNode, len(s))
+		for i, x := range s {
+			nodes[i] = c.search(x)
+		}
+		return nodes
+	case anyOf:
+		nodes := make(anyNode, len(s))
+		for i, x := range s {
+			nodes[i] = c.search(x)
+		}
+		return nodes
+	default:
+		return c.item(s.(item))
+	}
+}
+
+// item compiles the comparison of one field. Under neq it is negated as a whole,
+// so it holds where the field is absent, as in pySigma.
+func (c *compiler) item(it item) node {
+	var n node
+	switch {
+	case it.field == "":
+		n = c.keyword(it)
+	case it.mods.fieldref:
+		n = c.reference(it)
+	default:
+		field := c.field(it.field, it.pos)
+		n = &fieldNode{field: field, tests: c.tests(it), all: it.mods.all}
+	}
+	if it.mods.neq {
+		return notNode{n}
+	}
+	return n
+}
+
+func (c *compiler) field(path string, pos Position) Field {
+	f, ok := c.schema.Field(path)
+	if !ok {
+		c.report(pos, "field %q is not known%s", path, didYouMean(path, c.schema.Paths()))
+	}
+	return f
+}
+
+func (c *compiler) keyword(it item) node {
+	m := &it.mods
+	if m.neq || m.fieldref || m.part != "" || !slices.Contains([]string{"", "contains", "re"}, m.compare) {
+		c.report(it.pos, "keywords have a modifier that needs a field; only all, contains, re, cased, windash and encodings go without")
+		return notNode{}
+	}
+	if m.compare == "" {
+		m.compare = "contains"
+	}
+	return newKeywordNode(c.tests(it), m.all)
+}
+
+func (c *compiler) reference(it item) node {
+	field := c.field(it.field, it.pos)
+	nodes := make([]node, len(it.values))
+	for i, l := range it.values {
+		if l.kind != textLiteral {
+			c.report(l.pos, "value of field %q must be the name of a field, because of \"fieldref\"", it.field)
+			continue
+		}
+		nodes[i] = &refNode{field: field, other: c.field(l.text, l.pos), compare: it.mods.compare, cased: it.mods.cased}
+	}
+	if it.mods.all {
+		return allNode(nodes)
+	}
+	return anyNode(nodes)
+}
+
+// tests compiles the values of an item.
+func (c *compiler) tests(it item) []test {
+	var tests []test
+	for _, l := range it.values {
+		t, err := compileValue(&it.mods, l)
+		if err != nil {
+			c.report(l.pos, "value of %s %v", it.what(), err)
+			continue
+		}
+		tests = append(tests, t)
+	}
+	if it.mods.compare == "exists" && len(it.values) > 1 {
+		c.report(it.pos, "%s has more than one value for \"exists\"", it.what())
+	}
+	return tests
+}
+
+func (it *item) what() string {
+	if it.field == "" {
+		return "a keyword"
+	}
+	return fmt.Sprintf("field %q", it.field)
+}
+
+func compileValue(m *modifiers, l literal) (test, error) {
+	switch {
+	case l.kind == nullLiteral && (m.compare != "" || m.part != "" || len(m.encode) > 0 || m.windash || m.cased):
+		return nil, fmt.Errorf("is null, which goes with no modifier but neq and all")
+	case l.kind == nullLiteral:
+		return nullTest{}, nil
+	case m.compare == "exists":
+		return compileExists(l)
+	case m.part != "":
+		return compileTime(m, l)
+	case slices.Contains(orders, m.compare):
+		return compileOrder(m.compare, l)
+	case m.compare == "cidr":
+		return compileCIDR(l)
+	case m.compare == "re":
+		return compileRegex(m.flags, l)
+	default:
+		return compileText(m, l)
+	}
+}
+
+func compileExists(l literal) (test, error) {
+	if l.kind != boolLiteral {
+		return nil, fmt.Errorf("must be true or false, because of \"exists\"")
+	}
+	return existsTest{want: l.text == "true"}, nil
+}
+
+func compileOrder(op string, l literal) (test, error) {
+	if l.kind != numberLiteral {
+		return nil, fmt.Errorf("must be a number without quotes, because of %q", op)
+	}
+	return orderTest{op: op, num: l.num}, nil
+}
+
+// timeRanges are the values that a part of a time can have.
+var timeRanges = map[string][2]int64{
+	"minute": {0, 59}, "hour": {0, 23}, "day": {1, 31}, "week": {1, 53}, "month": {1, 12}, "year": {1, 9999},
+}
+
+func compileTime(m *modifiers, l literal) (test, error) {
+	r := timeRanges[m.part]
+	if l.kind != numberLiteral || !l.num.whole || l.num.i < r[0] || l.num.i > r[1] {
+		return nil, fmt.Errorf("must be a whole number from %d to %d, because of %q", r[0], r[1], m.part)
+	}
+	return &timeTest{part: m.part, order: orderTest{op: m.compare, num: l.num}, equal: m.compare == ""}, nil
+}
+
+func compileCIDR(l literal) (test, error) {
+	prefix, err := netip.ParsePrefix(l.text)
+	if addr, addrErr := netip.ParseAddr(l.text); addrErr == nil && addr.Zone() == "" {
+		prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%q is no network like 10.0.0.0/8", l.text)
+	}
+	if prefix != prefix.Masked() {
+		return nil, fmt.Errorf("%q has bits set beyond its length; write %s", l.text, prefix.Masked())
+	}
+	return cidrTest{prefix}, nil
+}
+
+func compileRegex(flags string, l literal) (test, error) {
+	expr := l.text
+	if flags != "" {
+		expr = "(?" + flags + ")" + expr
+	}
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, fmt.Errorf("is no regular expression of the RE2 syntax, which has no look-around and no back-references: %s",
+			strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return regexTest{re}, nil
+}
+
+// compileText compiles a Sigma string: escapes, then encodings, then wildcards
+// around it.
+func compileText(m *modifiers, l literal) (test, error) {
+	tokens := parseString(l.text)
+	if l.kind != textLiteral {
+		tokens = plainTokens(l.text)
+	}
+	if m.windash {
+		tokens = windash(tokens)
+	}
+	if len(m.encode) == 0 {
+		return newTextTest(shape(tokens, m.compare), m.cased), nil
+	}
+	plain, err := plainText(tokens)
+	if err != nil {
+		return nil, err
+	}
+	var variants anyTest
+	for _, s := range encodeText(plain, m.encode) {
+		variants = append(variants, newTextTest(shape(plainTokens(s), m.compare), m.cased))
+	}
+	if len(variants) == 0 {
+		return nil, fmt.Errorf("is too short to be recognised in base64")
+	}
+	return variants, nil
+}
+
+// shape adds the wildcards of a modifier.
+func shape(tokens []token, compare string) []token {
+	if compare == "contains" || compare == "endswith" {
+		tokens = slices.Concat([]token{anyRun}, tokens)
+	}
+	if compare == "contains" || compare == "startswith" {
+		tokens = slices.Concat(tokens, []token{anyRun})
+	}
+	return tokens
+}
+
+func newTextTest(tokens []token, cased bool) test {
+	p := compilePattern(tokens, cased)
+	if plain, err := plainText(tokens); err == nil {
+		return newPlainTest(plain, p)
+	}
+	return &textTest{p}
+}

@@ -1,0 +1,10 @@
+// Package pack holds the rules that crmwatch ships, one folder for each topic.
+// Every file is also valid Sigma by the official JSON schemas.
+package pack
+
+import "embed"
+
+// FS holds the rule files as "topic/name.yml".
+//
+//go:embed */*.yml
+var FS embed.FS

@@ -1,0 +1,167 @@
+// Package rules is Sigma as a language (specification 2.1.0): it reads rule
+// files, checks them to the last key, and compiles them into an immutable Set
+// that says which rules an event matches.
+//
+// It works in three steps, each of which needs the one before only: parse (YAML
+// to typed trees with positions: yaml.go, parse.go, condition.go, pattern.go),
+// compile (trees against a Schema to matchers: compile.go), and match. What a
+// rule file holds and crmwatch cannot do is an error when it is loaded, with
+// file, line and remedy; nothing is ever ignored silently, because a rule that
+// silently never matches is worse than none.
+//
+// Where the specification leaves room, crmwatch follows pySigma, the reference
+// implementation. Where it differs, the comment at the place says why.
+package rules
+
+import (
+	"fmt"
+
+	"github.com/crmwatch/crmwatch/event"
+)
+
+// Field is a field of a Schema, by its index.
+type Field int
+
+// Schema is the closed list of fields that rules may name. A name that is not
+// in it is an error when the rule is loaded.
+type Schema interface {
+	// Field finds a field by its path, "actor.id". Case matters.
+	Field(path string) (Field, bool)
+	// Paths lists all fields, so that an error can name what was meant.
+	Paths() []string
+}
+
+// FieldList is a Schema: field i is FieldList[i].
+type FieldList []string
+
+// Field finds a field by its path.
+func (l FieldList) Field(path string) (Field, bool) {
+	for i, p := range l {
+		if p == path {
+			return Field(i), true
+		}
+	}
+	return 0, false
+}
+
+// Paths lists all fields.
+func (l FieldList) Paths() []string { return l }
+
+// Record is one event as rules see it: fields of the Schema that the Set was
+// loaded with.
+type Record interface {
+	// Get gives the content of a field, an Absent value where there is none.
+	Get(Field) event.Value
+	// Each calls fn for all content in which a keyword is searched, until fn
+	// returns false. Names of fields are no content.
+	Each(fn func(event.Value) bool)
+}
+
+// Position is a place in a rule file. Lines and columns count from 1.
+type Position struct {
+	File         string
+	Line, Column int
+}
+
+// String is "file:line".
+func (p Position) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+
+// Problem is one thing that is wrong with a rule file. Load joins them.
+type Problem struct {
+	Pos     Position
+	Message string
+}
+
+// Error is "file:line: message".
+func (p *Problem) Error() string { return p.Pos.String() + ": " + p.Message }
+
+// Meta is what every rule says about itself.
+type Meta struct {
+	// ID is the rule's UUID, in lower case.
+	ID string
+	// Name is the short name under which correlations refer to the rule; the ID
+	// where the rule gives none. Both are unique in a Set.
+	Name  string
+	Title string
+	// Version is a hash of what the rule matches, 12 hexadecimal digits: of its
+	// log source and its detection or correlation, of the filters that apply to
+	// it, and of the rules a correlation refers to. Comments, the order of keys,
+	// titles, levels and responses do not change it.
+	Version string
+	// Status is a Sigma status, empty where the rule gives none.
+	Status string
+	// Level is a Sigma level: "informational", "low", "medium", "high" or
+	// "critical"; "medium" where the rule gives none.
+	Level       string
+	Description string
+	Author      string
+	License     string // SPDX identifier
+	// Date and Modified are days as 2006-01-02, or empty.
+	Date, Modified                   string
+	FalsePositives, References, Tags []string
+	// Response is what the author proposes to do: ResponseFreeze or
+	// ResponseReview.
+	Response string
+	// Reason is the author's sentence on why this is unusual, with fields of the
+	// event in braces; empty where the rule gives none. See ExpandReason.
+	Reason string
+	Pos    Position // where the rule's document begins
+
+	reason []reasonPart
+}
+
+// The responses that a rule may propose. An account is frozen only by a person's
+// decision, whatever the rule proposes.
+const (
+	ResponseFreeze = "freeze"
+	ResponseReview = "review"
+)
+
+// Rule is a detection rule: it looks at one event.
+type Rule struct {
+	Meta
+	// Index is the rule's place in Set.Rules.
+	Index int
+	// Alerts says that a match is a finding of its own. It is false for a rule
+	// that only feeds correlations, none of which says "generate: true".
+	Alerts bool
+	// Applies says that the rule's log source is crmwatch's own, {product: crm,
+	// category: audit}. Others load and never match.
+	Applies bool
+	// Correlations are those that count the rule's matches.
+	Correlations []*Correlation
+
+	program node
+}
+
+// Set is a set of rules, all of them checked and compiled. It never changes,
+// and all methods are safe for concurrent use. What its methods return belongs
+// to it and must not be changed.
+type Set struct {
+	rules        []*Rule
+	active       []*Rule // those that can match
+	correlations []*Correlation
+	version      string
+}
+
+// Rules lists the detection rules in the order of their files and documents.
+func (s *Set) Rules() []*Rule { return s.rules }
+
+// Correlations lists the correlation rules in the order of their files and
+// documents.
+func (s *Set) Correlations() []*Correlation { return s.correlations }
+
+// Version is a hash of the ids and versions of all rules, 12 hexadecimal digits.
+// It does not depend on how they are spread over files.
+func (s *Set) Version() string { return s.version }
+
+// Match appends the detection rules that the record matches to dst, in the order
+// of Rules. It does not allocate where dst has room.
+func (s *Set) Match(rec Record, dst []*Rule) []*Rule {
+	for _, r := range s.active {
+		if r.program.match(rec) {
+			dst = append(dst, r)
+		}
+	}
+	return dst
+}
