@@ -39,6 +39,7 @@ type Client struct {
 	kafka   *kafka.Client
 	dialer  *kafka.Dialer
 	wires   *wires
+	dials   *dials
 	metrics *metrics
 	outages *outages
 
@@ -71,17 +72,18 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	c := &Client{
 		cfg: cfg, deps: deps, metrics: m,
 		outages: newOutages(deps.Logger),
+		dials:   &dials{dial: deps.Dial, open: map[*dialed]struct{}{}},
 		writers: map[string]*Writer{},
 		limits:  map[string]int{},
-		dialer: &kafka.Dialer{
-			ClientID: cfg.ClientID, DialFunc: deps.Dial, Timeout: cfg.DialTimeout,
-			TLS: cfg.TLS, SASLMechanism: login,
-		},
+	}
+	c.dialer = &kafka.Dialer{
+		ClientID: cfg.ClientID, DialFunc: c.dials.connect, Timeout: cfg.DialTimeout,
+		TLS: cfg.TLS, SASLMechanism: login,
 	}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.wires = &wires{template: func(topics []string) *kafka.Transport {
 		return &kafka.Transport{
-			Dial: deps.Dial, DialTimeout: cfg.DialTimeout, ClientID: cfg.ClientID,
+			Dial: c.dials.connect, DialTimeout: cfg.DialTimeout, ClientID: cfg.ClientID,
 			TLS: cfg.TLS, SASL: login, MetadataTTL: metadataTTL, MetadataTopics: topics,
 		}
 	}}
@@ -98,7 +100,8 @@ func (c *Client) Ping(ctx context.Context) error {
 }
 
 // Close ends all that is being written, waits for it, and closes the
-// connections. Groups and followers end with the contexts they were started with.
+// connections. Groups and followers should have ended before, by the contexts that
+// they were started with; they find no broker any more.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -106,6 +109,7 @@ func (c *Client) Close() error {
 	c.end()
 	c.work.Wait()
 	c.wires.close()
+	c.dials.close()
 	return nil
 }
 

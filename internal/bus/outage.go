@@ -3,6 +3,7 @@ package bus
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,23 +12,41 @@ import (
 type outages struct {
 	log *slog.Logger
 
-	mu    sync.Mutex
-	down  map[string]int // how many goroutines see it down
-	since map[string]time.Time
+	mu     sync.Mutex
+	states map[string]*outageState // by what is being done
+}
+
+// outageState is shared by the goroutines that do the same thing.
+type outageState struct {
+	open atomic.Bool // told, and not over yet
+
+	// Guarded by outages.mu.
+	failing int // goroutines whose last try failed
+	since   time.Time
 }
 
 func newOutages(log *slog.Logger) *outages {
-	return &outages{log: log, down: map[string]int{}, since: map[string]time.Time{}}
+	return &outages{log: log, states: map[string]*outageState{}}
 }
 
 // watch returns one goroutine's view of what, such as "read events".
-func (o *outages) watch(what string) *outage { return &outage{all: o, what: what} }
+func (o *outages) watch(what string) *outage {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := o.states[what]
+	if s == nil {
+		s = &outageState{}
+		o.states[what] = s
+	}
+	return &outage{all: o, state: s, what: what}
+}
 
 // outage belongs to one goroutine.
 type outage struct {
-	all  *outages
-	what string
-	down bool
+	all   *outages
+	state *outageState
+	what  string
+	down  bool
 }
 
 // failed notes a failed try.
@@ -38,28 +57,35 @@ func (o *outage) failed(err error) {
 	o.down = true
 	o.all.mu.Lock()
 	defer o.all.mu.Unlock()
-	o.all.down[o.what]++
-	if o.all.down[o.what] == 1 {
-		o.all.since[o.what] = time.Now()
+	o.state.failing++
+	if !o.state.open.Swap(true) {
+		o.state.since = time.Now()
 		o.all.log.Warn("kafka is failing, will keep trying", "doing", o.what, "err", err)
 	}
 }
 
-// works notes that it worked.
-func (o *outage) works() { o.leave(true) }
+// works notes a try that worked. The outage is over when nobody else sees it any
+// more.
+func (o *outage) works() {
+	if !o.state.open.Load() {
+		return
+	}
+	o.end()
+	o.all.mu.Lock()
+	defer o.all.mu.Unlock()
+	if o.state.failing == 0 && o.state.open.Swap(false) {
+		o.all.log.Info("kafka works again", "doing", o.what, "after", time.Since(o.state.since).Round(time.Millisecond))
+	}
+}
 
-// end takes the goroutine out of the count, without a word about recovery.
-func (o *outage) end() { o.leave(false) }
-
-func (o *outage) leave(recovered bool) {
+// end is called by a goroutine that will try no more. Whether it would have worked
+// by then is for another to find out.
+func (o *outage) end() {
 	if !o.down {
 		return
 	}
 	o.down = false
 	o.all.mu.Lock()
 	defer o.all.mu.Unlock()
-	o.all.down[o.what]--
-	if o.all.down[o.what] == 0 && recovered {
-		o.all.log.Info("kafka works again", "doing", o.what, "after", time.Since(o.all.since[o.what]).Round(time.Millisecond))
-	}
+	o.state.failing--
 }

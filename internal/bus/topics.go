@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -61,6 +62,9 @@ func (t Topic) config() kafka.TopicConfig {
 
 func ms(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
+// topicName is what Kafka takes for one.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
 // EnsureTopics creates the topics that are missing and returns when all can be
 // used. A topic that exists with another number of partitions is an error, since
 // keys written before are elsewhere; other settings of existing topics are the
@@ -70,8 +74,9 @@ func (c *Client) EnsureTopics(ctx context.Context, topics ...Topic) error {
 	names := make([]string, len(topics))
 	for i, t := range topics {
 		names[i] = t.Name
-		if t.Name == "" || t.Partitions < 1 {
-			return fmt.Errorf("ensure topic %q: a name and at least one partition are needed", t.Name)
+		if !topicName.MatchString(t.Name) || t.Partitions < 1 {
+			return fmt.Errorf("ensure topic %q: a name of letters, digits, dots, dashes and underscores "+
+				"and at least one partition are needed", t.Name)
 		}
 	}
 	c.wires.use(names...)
