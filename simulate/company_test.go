@@ -2,6 +2,7 @@ package simulate_test
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,42 +16,48 @@ import (
 	"github.com/crmwatch/crmwatch/simulate"
 )
 
-// companies runs a test over several seeds and sizes.
-func companies(t *testing.T, test func(*testing.T, *simulate.Company)) {
-	for _, cfg := range []simulate.Config{{}, {Seed: 1, People: simulate.MinPeople}, {Seed: 2, People: 137}, {Seed: 3, People: 700, Days: 9}} {
-		t.Run(fmt.Sprintf("seed=%d/people=%d", cfg.Seed, cfg.People), func(t *testing.T) { test(t, simulate.New(cfg)) })
+// companies are of several seeds and sizes, by name.
+func companies() iter.Seq2[string, *simulate.Company] {
+	return func(yield func(string, *simulate.Company) bool) {
+		for _, cfg := range []simulate.Config{{}, {Seed: 1, People: simulate.MinPeople}, {Seed: 2, People: 137}, {Seed: 3, People: 700, Days: 9}} {
+			if !yield(fmt.Sprintf("seed=%d/people=%d", cfg.Seed, cfg.People), simulate.New(cfg)) {
+				return
+			}
+		}
 	}
 }
 
 func TestRoster(t *testing.T) {
-	companies(t, func(t *testing.T, c *simulate.Company) {
-		ids, emails, accounts, departments := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]int{}
-		people := c.Roster()
-		for i := range people {
-			p := &people[i]
-			if ids[p.ID] || emails[p.Email] || p.ID == "" || p.Name == "" || p.Tenant != c.Tenant() {
-				t.Errorf("%s is not somebody of their own: %+v", p.ID, p)
+	for name, c := range companies() {
+		t.Run(name, func(t *testing.T) {
+			ids, emails, accounts, departments := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]int{}
+			people := c.Roster()
+			for i := range people {
+				p := &people[i]
+				if ids[p.ID] || emails[p.Email] || p.ID == "" || p.Name == "" || p.Tenant != c.Tenant() {
+					t.Errorf("%s is not somebody of their own: %+v", p.ID, p)
+				}
+				ids[p.ID], emails[p.Email] = true, true
+				departments[p.Department]++
+				location(t, p.TimeZone)
+				if p.Hours.Days == 0 || p.Hours.From >= p.Hours.To || p.Hours.To > 24*60 {
+					t.Errorf("%s has impossible hours: %+v", p.ID, p.Hours)
+				}
+				if p.FirstDay < 19700101 || p.LastDay != 0 && p.LastDay < p.FirstDay {
+					t.Errorf("%s is employed from %d to %d", p.ID, p.FirstDay, p.LastDay)
+				}
+				checkAccounts(t, c, p, accounts)
 			}
-			ids[p.ID], emails[p.Email] = true, true
-			departments[p.Department]++
-			location(t, p.TimeZone)
-			if p.Hours.Days == 0 || p.Hours.From >= p.Hours.To || p.Hours.To > 24*60 {
-				t.Errorf("%s has impossible hours: %+v", p.ID, p.Hours)
+			for _, p := range people {
+				if p.Manager == p.ID || p.Manager != "" && !ids[p.Manager] {
+					t.Errorf("%s has manager %q", p.ID, p.Manager)
+				}
 			}
-			if p.FirstDay < 19700101 || p.LastDay != 0 && p.LastDay < p.FirstDay {
-				t.Errorf("%s is employed from %d to %d", p.ID, p.FirstDay, p.LastDay)
+			if len(departments) != 9 {
+				t.Errorf("departments: %v", departments)
 			}
-			checkAccounts(t, c, p, accounts)
-		}
-		for _, p := range people {
-			if p.Manager == p.ID || p.Manager != "" && !ids[p.Manager] {
-				t.Errorf("%s has manager %q", p.ID, p.Manager)
-			}
-		}
-		if len(departments) != 9 {
-			t.Errorf("departments: %v", departments)
-		}
-	})
+		})
+	}
 }
 
 func checkAccounts(t *testing.T, c *simulate.Company, p *roster.Person, seen map[string]bool) {
@@ -113,27 +120,29 @@ func TestComingAndGoing(t *testing.T) {
 // The answer key fits the records: the events are there, in order, from the
 // account of the person that it names.
 func TestIncidents(t *testing.T) {
-	companies(t, func(t *testing.T, c *simulate.Company) {
-		records, ids := map[string]seen{}, map[string]bool{}
-		for r := range c.Today() {
-			records[r.ID] = read(t, r)
-		}
-		people, kinds := owners(c), map[string]bool{}
-		var before time.Time
-		for _, in := range c.Incidents() {
-			if ids[in.ID] || kinds[in.Kind] || len(in.Rules) == 0 || in.Title == "" || in.First.Before(before) {
-				t.Errorf("incident %q is not one of its own, or out of order", in.ID)
+	for name, c := range companies() {
+		t.Run(name, func(t *testing.T) {
+			records, ids := map[string]seen{}, map[string]bool{}
+			for r := range c.Today() {
+				records[r.ID] = read(t, r)
 			}
-			ids[in.ID], kinds[in.Kind], before = true, true, in.First
-			checkEvents(t, &in, records, people)
-		}
-		if len(kinds) != 5 || c.Incidents()[0].Kind != simulate.OffHours || before.After(c.End()) {
-			t.Errorf("incidents: %v", kinds)
-		}
-		if early := c.Incidents()[0].First.Sub(c.Start()); early > 3*time.Hour {
-			t.Errorf("the first incident begins after %v", early)
-		}
-	})
+			people, kinds := owners(c), map[string]bool{}
+			var before time.Time
+			for _, in := range c.Incidents() {
+				if ids[in.ID] || kinds[in.Kind] || len(in.Rules) == 0 || in.Title == "" || in.First.Before(before) {
+					t.Errorf("incident %q is not one of its own, or out of order", in.ID)
+				}
+				ids[in.ID], kinds[in.Kind], before = true, true, in.First
+				checkEvents(t, &in, records, people)
+			}
+			if len(kinds) != 5 || c.Incidents()[0].Kind != simulate.OffHours || before.After(c.End()) {
+				t.Errorf("incidents: %v", kinds)
+			}
+			if early := c.Incidents()[0].First.Sub(c.Start()); early > 3*time.Hour {
+				t.Errorf("the first incident begins after %v", early)
+			}
+		})
+	}
 }
 
 func checkEvents(t *testing.T, in *simulate.Incident, records map[string]seen, people people) {
@@ -154,54 +163,56 @@ func checkEvents(t *testing.T, in *simulate.Incident, records map[string]seen, p
 
 // Each incident is what its kind says, by the numbers of the shipped rules.
 func TestIncidentsAreWhatTheySay(t *testing.T) {
-	companies(t, func(t *testing.T, c *simulate.Company) {
-		people, records := owners(c), map[string]simulate.Record{}
-		for r := range c.Today() {
-			records[r.ID] = r
-		}
-		for _, in := range c.Incidents() {
-			var sum, largest int64
-			var exports int
-			var p *roster.Person
-			var s seen
-			for _, id := range in.Events {
-				if s = read(t, records[id]); s.action == "export" {
-					exports, sum, largest = exports+1, sum+s.rows, max(largest, s.rows)
-				}
-				p = people.of(s)
+	for name, c := range companies() {
+		t.Run(name, func(t *testing.T) {
+			people, records := owners(c), map[string]simulate.Record{}
+			for r := range c.Today() {
+				records[r.ID] = r
 			}
-			local := in.First.In(location(t, p.TimeZone))
-			gap := in.First.Sub(lastActive(p, s))
-			bad := func() {
-				t.Errorf("%s: %d rows in %d exports, at most %d, at %v, after %v", in.ID, sum, exports, largest, local, gap)
+			for _, in := range c.Incidents() {
+				var sum, largest int64
+				var exports int
+				var p *roster.Person
+				var s seen
+				for _, id := range in.Events {
+					if s = read(t, records[id]); s.action == "export" {
+						exports, sum, largest = exports+1, sum+s.rows, max(largest, s.rows)
+					}
+					p = people.of(s)
+				}
+				local := in.First.In(location(t, p.TimeZone))
+				gap := in.First.Sub(lastActive(p, s))
+				bad := func() {
+					t.Errorf("%s: %d rows in %d exports, at most %d, at %v, after %v", in.ID, sum, exports, largest, local, gap)
+				}
+				switch in.Kind {
+				case simulate.MassExport:
+					if exports != 1 || largest < 45_000 || local.Hour() != 15 {
+						bad()
+					}
+				case simulate.ChunkedExport:
+					if exports < 8 || exports > 12 || sum < 10_000 || largest >= 3000 || in.Last.Sub(in.First) > 50*time.Minute || s.source != "zoho" {
+						bad()
+					}
+				case simulate.OffHours:
+					if sum < 1000 || sum >= 10_000 || local.Hour() != 2 {
+						bad()
+					}
+				case simulate.Dormant:
+					if gap < 60*24*time.Hour || exports == 0 || sum >= 10_000 || p.LastDay != 0 {
+						bad()
+					}
+				case simulate.LeaverAccount:
+					if p.LastDay == 0 || p.LastDay >= 20261123 || sum < 5_000 {
+						bad()
+					}
+					checkSuccessor(t, c, in, records)
+				default:
+					t.Errorf("unknown kind %q", in.Kind)
+				}
 			}
-			switch in.Kind {
-			case simulate.MassExport:
-				if exports != 1 || largest < 45_000 || local.Hour() != 15 {
-					bad()
-				}
-			case simulate.ChunkedExport:
-				if exports < 8 || exports > 12 || sum < 10_000 || largest >= 3000 || in.Last.Sub(in.First) > 50*time.Minute || s.source != "zoho" {
-					bad()
-				}
-			case simulate.OffHours:
-				if sum < 1000 || sum >= 10_000 || local.Hour() != 2 {
-					bad()
-				}
-			case simulate.Dormant:
-				if gap < 60*24*time.Hour || exports == 0 || sum >= 10_000 || p.LastDay != 0 {
-					bad()
-				}
-			case simulate.LeaverAccount:
-				if p.LastDay == 0 || p.LastDay >= 20261123 || sum < 5_000 {
-					bad()
-				}
-				checkSuccessor(t, c, in, records)
-			default:
-				t.Errorf("unknown kind %q", in.Kind)
-			}
-		}
-	})
+		})
+	}
 }
 
 func lastActive(p *roster.Person, s seen) time.Time {

@@ -24,7 +24,8 @@ type generator struct {
 
 func (g *generator) reset(c *Company) {
 	g.c, g.pcg = c, rand.NewPCG(0, 0)
-	g.r, g.key = rand.New(g.pcg), mix64(c.cfg.Seed^0x5e55)
+	g.r = rand.New(g.pcg) //nolint:gosec // what it draws is to be repeated, not to be secret
+	g.key = mix64(c.cfg.Seed ^ 0x5e55)
 }
 
 // begin starts the day of one person or machine: indices are those of workers

@@ -36,7 +36,11 @@ func within(list []amount) (sum int64) {
 // Over many companies nothing that is not planted reaches what a rule finds
 // unusual.
 func TestOrdinaryBehaviourStaysOrdinary(t *testing.T) {
-	t.Run("default", func(t *testing.T) { ordinary(t, simulate.Config{}) })
+	t.Parallel()
+	t.Run("default", func(t *testing.T) {
+		t.Parallel()
+		ordinary(t, simulate.Config{})
+	})
 	seeds := uint64(20)
 	if testing.Short() {
 		seeds = 3
@@ -52,6 +56,7 @@ func TestOrdinaryBehaviourStaysOrdinary(t *testing.T) {
 }
 
 func ordinary(t *testing.T, cfg simulate.Config) {
+	t.Helper()
 	c := simulate.New(cfg)
 	watch := &watch{t: t, people: owners(c), key: planted(c), out: map[string][]amount{}, late: map[string][]amount{}, begun: begun(c)}
 	n := 0
@@ -146,6 +151,7 @@ func load(name string) *time.Location {
 }
 
 func location(t *testing.T, name string) *time.Location {
+	t.Helper()
 	if locations[name] == nil {
 		t.Fatalf("time zone %q is not one of the company's", name)
 	}

@@ -22,7 +22,8 @@ type seen struct {
 
 // read takes the few fields that matter out of a line, by searching for them:
 // decoding whole lines would make the tests over many companies slow.
-func read(t testing.TB, r simulate.Record) seen {
+func read(t *testing.T, r simulate.Record) seen {
+	t.Helper()
 	s := seen{id: r.ID, at: r.At}
 	layout, when := "2006-01-02T15:04:05.000Z", text(r.Line, `"time":"`)
 	if typ := text(r.Line, `{"attributes":{"type":"`); typ != "" {

@@ -151,6 +151,7 @@ func (s *stage) do(k kind, rows int64) {
 		o = s.g.summary(s.visit, s.owner.dept, listObject)
 	case export:
 		o = object{kind: reportObject, of: contactObject, id: s.r.Uint32() | 1}
+	default: // concerns the session alone
 	}
 	s.g.act(s.visit, s.t, k, o, rows)
 }

@@ -17,7 +17,6 @@ type worker struct {
 	office *office
 	dept   *department
 	loc    *time.Location
-	shift  shift
 	// first and last are the days of employment; last is never where none is set.
 	first, last date
 	accounts    []*account // the ones in use, the main one first
@@ -85,7 +84,7 @@ func (w *worker) account(source string) *account {
 
 // rand is the company's source of randomness for one purpose.
 func (c *Company) rand(purpose uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(mix64(c.cfg.Seed), mix64(purpose)))
+	return rand.New(rand.NewPCG(mix64(c.cfg.Seed), mix64(purpose))) //nolint:gosec // what it draws is to be repeated, not to be secret
 }
 
 // hiring is the purpose of the randomness that makes the people.

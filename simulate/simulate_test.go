@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func digest(c *simulate.Company) string {
 	sum := func(name string, records func(func(simulate.Record) bool)) {
 		h, n := sha256.New(), 0
 		for r := range records {
-			fmt.Fprintf(h, "%d %s %s\n", r.At.UnixMilli(), r.ID, r.Line)
+			h.Write(fmt.Appendf(nil, "%d %s %s\n", r.At.UnixMilli(), r.ID, r.Line))
 			n++
 		}
 		fmt.Fprintf(&b, "%s %d %x\n", name, n, h.Sum(nil))
@@ -190,8 +191,10 @@ func validSalesforceID(id string) bool {
 			}
 			digits = digit + digits
 		}
-		var n int
-		fmt.Sscanf(digits, "%b", &n)
+		n, err := strconv.ParseUint(digits, 2, 8)
+		if err != nil {
+			return false
+		}
 		want.WriteByte("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[n])
 	}
 	return id[15:] == want.String()
