@@ -1,0 +1,9 @@
+//go:build !linux
+
+package embedded
+
+import "os/exec"
+
+func bind(*exec.Cmd) {}
+
+func preferVictim() {}
