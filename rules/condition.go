@@ -65,14 +65,15 @@ func parseCondition(s string) (expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w := p.peek(); w != "" {
-		return nil, unexpected(w, `"and", "or" or the end`)
+	if p.peek() != "" {
+		return nil, p.unexpected(`"and", "or" or the end`)
 	}
 	return e, nil
 }
 
 type conditionParser struct {
-	words []string
+	words []string // those to come
+	last  string   // the name before them
 	depth int
 }
 
@@ -173,20 +174,20 @@ func (p *conditionParser) prim() (expr, error) {
 	if p.take("(") {
 		e, err := p.nested(p.or)
 		if err == nil && !p.take(")") {
-			err = unexpected(p.peek(), `")"`)
+			err = p.unexpected(`")"`)
 		}
 		return e, err
 	}
 	w := p.peek()
 	switch {
 	case w == "" || w == ")" || w == "and" || w == "or" || w == "of":
-		return nil, unexpected(w, "a selection")
+		return nil, p.unexpected("a selection")
 	case len(p.words) > 1 && p.words[1] == "of":
 		return p.quantified(w)
 	case strings.Contains(w, "*"):
 		return nil, fmt.Errorf("condition has the pattern %q alone; write \"1 of %s\" or \"all of %s\"", w, w, w)
 	}
-	p.words = p.words[1:]
+	p.words, p.last = p.words[1:], w
 	return nameExpr(w), nil
 }
 
@@ -197,22 +198,24 @@ func (p *conditionParser) quantified(quantifier string) (expr, error) {
 	p.words = p.words[2:]
 	target := p.peek()
 	if target == "" || !isNameByte(target[0]) && target[0] != '*' {
-		return nil, unexpected(target, `"them" or a pattern of selections`)
+		return nil, p.unexpected(`"them" or a pattern of selections`)
 	}
 	p.words = p.words[1:]
 	return quantExpr{all: quantifier == "all", pattern: target}, nil
 }
 
-func unexpected(got, want string) error {
-	hint := ""
-	switch got {
-	case "":
+func (p *conditionParser) unexpected(want string) error {
+	got, hint := p.peek(), ""
+	if got == "" {
 		return fmt.Errorf("condition ends where %s should follow", want)
-	case "AND", "OR", "NOT", "OF":
+	}
+	if isOperator(strings.ToLower(got)) && got != strings.ToLower(got) || isOperator(strings.ToLower(p.last)) {
 		hint = "; operators are written in lower case"
 	}
 	return fmt.Errorf("condition has %q where %s should be%s", got, want, hint)
 }
+
+func isOperator(w string) bool { return w == "and" || w == "or" || w == "not" || w == "of" }
 
 // selects reports whether the target of a quantifier means the selection.
 // Selections that begin with "_" are left out unless the pattern says so.

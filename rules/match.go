@@ -113,7 +113,16 @@ func (s *keywordScan) run(rec Record, tests []test) bool {
 type textTest struct{ pattern pattern }
 
 func (t *textTest) holds(v event.Value) bool {
-	return v.Kind != event.Absent && t.pattern.matches(v.Text())
+	switch v.Kind {
+	case event.Absent:
+		return false
+	case event.Int:
+		// Unlike v.Text, this leaves the text on the stack.
+		var buf [20]byte
+		return t.pattern.matches(string(strconv.AppendInt(buf[:0], v.Int, 10)))
+	default:
+		return t.pattern.matches(v.Text())
+	}
 }
 
 // plainTest compares with a string without wildcards. It spares numbers the way

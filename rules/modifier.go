@@ -85,6 +85,9 @@ func unknownModifier(name string) error {
 	if name == "expand" {
 		return fmt.Errorf("has the modifier \"expand\", but there are no placeholders to fill in; write the values out")
 	}
+	if name == "" {
+		return fmt.Errorf("has a \"|\" without a modifier")
+	}
 	known := slices.Concat(shapes, orders, encodings, timeParts, plain)
 	return fmt.Errorf("has the unknown modifier %q%s", name, didYouMean(name, known))
 }

@@ -23,6 +23,9 @@ func nearNames(name string, known []string) []string {
 		name string
 		d    int
 	}
+	if len(name) < 2 {
+		return nil
+	}
 	var near []candidate
 	for _, k := range known {
 		d := distance(strings.ToLower(name), strings.ToLower(k))

@@ -128,7 +128,7 @@ func (p *parser) checkKeys(kind documentKind, entries []entry) {
 		case e.key == "action":
 			p.problem(e.keyNode, "document has the key \"action\" of the old Sigma converter; write every rule out, separated by ---")
 		default:
-			if near := didYouMean(e.key, known); near != "" {
+			if near := didYouMean(e.key, all); near != "" {
 				p.problem(e.keyNode, "document has the unknown key %q%s", e.key, near)
 			}
 		}
@@ -191,7 +191,7 @@ func (p *parser) references(n *yaml.Node, what string) []name {
 	if n.Kind == yaml.ScalarNode {
 		nodes = []*yaml.Node{n}
 	} else if n.Kind != yaml.SequenceNode || len(nodes) == 0 {
-		p.problem(n, "%s must be a list of ids or names", what)
+		p.problem(n, "%s must be a list of names", what)
 		return nil
 	}
 	var refs []name

@@ -30,8 +30,23 @@ func canonical(n *yaml.Node) string {
 		}
 		return b.String() + "]"
 	default:
-		return fmt.Sprintf("%s %d:%s", n.Tag, len(n.Value), n.Value)
+		tag, value := canonicalScalar(n)
+		return fmt.Sprintf("%s %d:%s", tag, len(value), value)
 	}
+}
+
+func canonicalScalar(n *yaml.Node) (tag, value string) {
+	switch n.Tag {
+	case "!!null":
+		return n.Tag, ""
+	case "!!bool":
+		return n.Tag, strings.ToLower(n.Value)
+	case "!!int", "!!float":
+		if num, err := parseNumber(n); err == nil {
+			return "number", num.String()
+		}
+	}
+	return n.Tag, n.Value
 }
 
 // without is a mapping without some of its keys.

@@ -41,7 +41,11 @@ func (p *parser) problemAt(pos Position, format string, args ...any) {
 	*p.problems = append(*p.problems, &Problem{Pos: pos, Message: fmt.Sprintf(format, args...)})
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+var (
+	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+	// yamlParser are the messages for which the YAML library counts lines from 0.
+	yamlParser = regexp.MustCompile(`^did not find expected (<|node content|'-' indicator|key|',' or)`)
+)
 
 // documents splits a file at "---" and resolves aliases.
 func (p *parser) documents(data []byte) []*yaml.Node {
@@ -70,6 +74,9 @@ func (p *parser) syntaxError(err error) {
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			line = n
 		}
+	}
+	if yamlParser.MatchString(msg) {
+		line++
 	}
 	p.problemAt(Position{File: p.file, Line: line, Column: 1}, "is not YAML: %s", msg)
 }
@@ -256,6 +263,9 @@ func parseNumber(n *yaml.Node) (number, error) {
 			return number{}, fmt.Errorf("is the number %s, which is out of range; quote it if it is a text", n.Value)
 		}
 		return number{whole: true, i: i, f: float64(i)}, nil
+	}
+	if strings.Trim(s, "+-0123456789") == "" { // YAML reads what is too large for an integer as a float
+		return number{}, fmt.Errorf("is the number %s, which is out of range; quote it if it is a text", n.Value)
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
