@@ -133,7 +133,7 @@ func Hostile(attack string) alert.Finding {
 	f.Subject = alert.Subject{
 		Key: attack, Person: attack, Name: attack, Email: attack, Department: attack, Role: attack,
 		Manager: attack, TimeZone: attack, Employment: attack, LastDay: attack,
-		Accounts: []alert.Account{{attack, attack, attack}, {attack, attack, attack}},
+		Accounts: []alert.Account{{Source: attack, ID: attack, Name: attack}, {Source: attack}},
 	}
 	f.Sources, f.ObjectTypes, f.IPs, f.Countries = many(8), many(8), many(8), many(8)
 	f.UserAgents, f.Apps, f.Reasons = many(8), many(8), many(40)

@@ -1,0 +1,200 @@
+// Package alerttest is what every sink of alerts has to pass, and the findings
+// that tests of alerts are made of.
+package alerttest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/crmwatch/crmwatch/alert"
+)
+
+// Harness makes a sink for a test and shows what people see of it.
+type Harness struct {
+	Sink alert.Sink
+	// Seen returns the text of everything that was delivered so far as a reader
+	// sees it, with white space and frames reduced to single blanks, and without
+	// the escapes of the medium.
+	Seen func() string
+	// Inert fails the test if anything that was delivered could act: markup,
+	// mentions, links other than those given, escape sequences.
+	Inert func(t *testing.T, links []alert.Link)
+}
+
+// ConsoleURL is the console of the messages that the suite sends.
+const ConsoleURL = "https://crmwatch.acme.example"
+
+// Sink runs the conformance suite. Each test gets a harness of its own.
+func Sink(t *testing.T, open func(t *testing.T) Harness) {
+	t.Run("has a name", func(t *testing.T) {
+		name := open(t).Sink.Name()
+		if name == "" || strings.ToLower(name) != name || strings.ContainsAny(name, " /:") {
+			t.Errorf("name %q is not a lower-case word", name)
+		}
+	})
+	t.Run("draws everything", func(t *testing.T) { drawsEverything(t, open) })
+	t.Run("draws a digest", func(t *testing.T) { drawsDigest(t, open) })
+	t.Run("draws next to nothing", func(t *testing.T) { drawsLittle(t, open) })
+	t.Run("draws what is too much", func(t *testing.T) { drawsMuch(t, open) })
+	t.Run("makes hostile findings inert", func(t *testing.T) { hostileFindings(t, open) })
+	t.Run("makes hostile messages inert", func(t *testing.T) { hostileMessages(t, open) })
+	t.Run("obeys its context", func(t *testing.T) { obeysContext(t, open) })
+	t.Run("is safe for concurrent use", func(t *testing.T) { concurrent(t, open) })
+}
+
+// send delivers a message and requires a reference.
+func send(t *testing.T, h Harness, m alert.Message) alert.Ref {
+	t.Helper()
+	ref, err := h.Sink.Send(t.Context(), m)
+	if err != nil {
+		t.Fatalf("send: %v", err)
+	}
+	if ref == (alert.Ref{}) {
+		t.Fatal("send: the reference is empty")
+	}
+	return ref
+}
+
+// expect requires that texts were seen.
+func expect(t *testing.T, h Harness, texts ...string) {
+	t.Helper()
+	seen := squeeze(h.Seen())
+	for _, text := range texts {
+		if !strings.Contains(seen, squeeze(text)) {
+			t.Errorf("%q was not drawn", text)
+		}
+	}
+}
+
+// squeeze takes all white space out, because media break lines where they like.
+func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
+
+// texts lists what of a message has to be drawn.
+func texts(m *alert.Message) []string {
+	all := []string{m.Title, m.Summary, m.Advice}
+	for _, s := range m.Sections {
+		all = append(all, s.Heading)
+		for _, f := range s.Facts {
+			all = append(all, f.Label, f.Value)
+		}
+		all = append(all, s.Lines...)
+	}
+	for _, b := range m.Buttons {
+		all = append(all, b.Text)
+	}
+	for _, l := range m.Links {
+		all = append(all, l.Text)
+	}
+	return append(all, m.Notes...)
+}
+
+func drawsEverything(t *testing.T, open func(t *testing.T) Harness) {
+	for _, f := range []alert.Finding{MassExport(), GhostAccount()} {
+		h := open(t)
+		m := alert.NewMessage(&f, ConsoleURL)
+		send(t, h, m)
+		expect(t, h, texts(&m)...)
+		h.Inert(t, m.Links)
+	}
+}
+
+func drawsDigest(t *testing.T, open func(t *testing.T) Harness) {
+	h := open(t)
+	m := alert.NewDigest([]alert.Finding{MassExport(), GhostAccount(), MassExport()}, alert.DefaultConfig().MaxAge, ConsoleURL)
+	send(t, h, m)
+	expect(t, h, texts(&m)...)
+	h.Inert(t, m.Links)
+}
+
+func drawsLittle(t *testing.T, open func(t *testing.T) Harness) {
+	h := open(t)
+	f := Bare()
+	m := alert.NewMessage(&f, "")
+	send(t, h, m)
+	expect(t, h, texts(&m)...)
+	send(t, h, alert.Message{ID: "x", Title: "x"})
+	send(t, h, alert.Message{})
+	send(t, h, alert.Message{
+		ID: "empty", Sections: []alert.Section{{}, {Lines: []string{""}}, {Facts: []alert.Fact{{}}}},
+		Buttons: []alert.Button{{}}, Links: []alert.Link{{}}, Notes: []string{""},
+	})
+	h.Inert(t, nil)
+}
+
+func drawsMuch(t *testing.T, open func(t *testing.T) Harness) {
+	h := open(t)
+	m := alert.Message{ID: strings.Repeat("f", 32), Title: strings.Repeat("title ", 1000), Summary: strings.Repeat("summary ", 5000)}
+	for i := range 120 {
+		s := alert.Section{Heading: fmt.Sprintf("Section %d", i)}
+		for j := range 35 {
+			s.Facts = append(s.Facts, alert.Fact{Label: fmt.Sprintf("Label %d", j), Value: strings.Repeat("汉字", 3000)})
+			s.Lines = append(s.Lines, strings.Repeat("line ", 2000))
+		}
+		m.Sections = append(m.Sections, s)
+		m.Buttons = append(m.Buttons, alert.Button{Action: fmt.Sprint("act", i), Text: strings.Repeat("button ", 50), Confirm: strings.Repeat("sure? ", 100)})
+		m.Notes = append(m.Notes, strings.Repeat("note ", 500))
+	}
+	send(t, h, m)
+	expect(t, h, "Section 0")
+	h.Inert(t, nil)
+}
+
+func hostileFindings(t *testing.T, open func(t *testing.T) Harness) {
+	for i, attack := range Attacks() {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			h := open(t)
+			f := Hostile(attack)
+			m := alert.NewMessage(&f, ConsoleURL)
+			send(t, h, m)
+			h.Inert(t, m.Links)
+			m = alert.NewDigest([]alert.Finding{f, f}, alert.DefaultConfig().MaxAge, ConsoleURL)
+			send(t, h, m)
+			h.Inert(t, m.Links)
+		})
+	}
+}
+
+// hostileMessages bypasses what alert cleans: a sink must not depend on it.
+func hostileMessages(t *testing.T, open func(t *testing.T) Harness) {
+	for i, attack := range Attacks() {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			h := open(t)
+			send(t, h, alert.Message{
+				ID: attack, Level: alert.Level(attack), Title: attack, Summary: attack, Advice: attack, Notes: []string{attack, attack},
+				Sections: []alert.Section{{Heading: attack, Facts: []alert.Fact{{Label: attack, Value: attack}}, Lines: []string{attack}}},
+				Buttons:  []alert.Button{{Action: attack, Text: attack, Danger: true, Confirm: attack}},
+				Links:    []alert.Link{{Text: attack, URL: attack}, {Text: "x", URL: "javascript:alert(1)"}},
+			})
+			h.Inert(t, nil)
+		})
+	}
+}
+
+func obeysContext(t *testing.T, open func(t *testing.T) Harness) {
+	h := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := h.Sink.Send(ctx, alert.Message{ID: "late", Title: "Too late"}); err == nil {
+		t.Error("a message was sent after the context had ended")
+	}
+}
+
+func concurrent(t *testing.T, open func(t *testing.T) Harness) {
+	h := open(t)
+	var wg sync.WaitGroup
+	var want []string
+	for i := range 3 {
+		title := fmt.Sprintf("Concurrent %d", i)
+		want = append(want, title)
+		wg.Go(func() {
+			if _, err := h.Sink.Send(t.Context(), alert.Message{ID: title, Title: title}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	expect(t, h, want...)
+}

@@ -1,0 +1,109 @@
+package alert
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	sent     *prometheus.CounterVec // sink, rule, level
+	digested *prometheus.CounterVec // sink
+	repeats  prometheus.Counter
+	dead     prometheus.Counter
+	errors   *prometheus.CounterVec // sink, reason
+	latency  prometheus.Histogram
+	queue    *prometheus.GaugeVec // partition
+	degraded *prometheus.GaugeVec // sink
+
+	rules, reasons labels
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "crmwatch_alert_sent_total", Help: "Findings that were sent, each in a message of its own.",
+		}, []string{"sink", "rule", "level"}),
+		digested: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "crmwatch_alert_digested_total", Help: "Findings that were sent in a digest, because they were older than max_age.",
+		}, []string{"sink"}),
+		repeats: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "crmwatch_alert_repeats_total", Help: "Findings that were read again and had been sent before.",
+		}),
+		dead: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "crmwatch_alert_dead_letters_total", Help: "Records on the topic of alerts that are no findings.",
+		}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "crmwatch_alert_send_errors_total", Help: "Attempts to send that failed; every one is tried again.",
+		}, []string{"sink", "reason"}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "crmwatch_alert_latency_seconds", Help: "From the detection of a finding to its message being taken by the sink.",
+			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400},
+		}),
+		queue: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "crmwatch_alert_queue_findings", Help: "Findings that wait to be sent.",
+		}, []string{"partition"}),
+		degraded: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "crmwatch_alert_degraded", Help: "1 while the sink refuses messages until somebody does something.",
+		}, []string{"sink"}),
+		rules: labels{limit: 500}, reasons: labels{limit: 50},
+	}
+	for _, c := range []prometheus.Collector{m.sent, m.digested, m.repeats, m.dead, m.errors, m.latency, m.queue, m.degraded} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) delivered(sink string, f *Finding, now time.Time) {
+	level := string(f.Rule.Level.known())
+	if level == "" {
+		level = "other"
+	}
+	m.sent.WithLabelValues(sink, m.rules.bound(f.Rule.Name), level).Inc()
+	if !f.Detected.IsZero() {
+		m.latency.Observe(max(0, now.Sub(f.Detected).Seconds()))
+	}
+}
+
+func (m *metrics) failed(sink, reason string) {
+	m.errors.WithLabelValues(sink, m.reasons.bound(reason)).Inc()
+}
+
+func (m *metrics) waiting(partition int, n int64) {
+	m.queue.WithLabelValues(strconv.Itoa(partition)).Set(float64(n))
+}
+
+func (m *metrics) released(partition int) {
+	m.queue.DeleteLabelValues(strconv.Itoa(partition))
+}
+
+// labels bounds the values of a metric's label: the first limit that come keep
+// their own, whatever comes after them is "other".
+type labels struct {
+	limit int
+
+	mu   sync.Mutex
+	seen map[string]bool // guarded by mu
+}
+
+func (l *labels) bound(s string) string {
+	s = Plain(s, maxName)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case s == "":
+		return "other"
+	case l.seen[s]:
+		return s
+	case len(l.seen) >= l.limit:
+		return "other"
+	case l.seen == nil:
+		l.seen = map[string]bool{}
+	}
+	l.seen[s] = true
+	return s
+}
