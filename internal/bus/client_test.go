@@ -178,6 +178,9 @@ type logLines struct {
 	lines []string
 }
 
+// into has a client log here.
+func (l *logLines) into(_ *bus.Config, d *bus.Deps) { d.Logger = slog.New(slog.NewTextHandler(l, nil)) }
+
 func (l *logLines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -231,7 +234,7 @@ func TestBrokerRestart(t *testing.T) {
 
 	var logs logLines
 	b := backend{addr: addr}
-	c := b.client(t, func(_ *bus.Config, d *bus.Deps) { d.Logger = slog.New(slog.NewTextHandler(&logs, nil)) })
+	c := b.client(t, logs.into)
 	name := topic(t, c, bus.Topic{Partitions: 3})
 	l := newLedger()
 	m := run(t, c.Group(name, "group"), l.handler("only"))

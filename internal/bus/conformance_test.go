@@ -48,7 +48,7 @@ func (b backend) client(t *testing.T, change ...func(*bus.Config, *bus.Deps)) *b
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
@@ -65,6 +65,7 @@ var suite = map[string]func(*testing.T, backend){
 	"table":                  testTable,
 	"table append is atomic": testAtomicAppend,
 	"compaction":             testCompaction,
+	"compacted tail":         testCompactedTail,
 	"too large":              testTooLarge,
 	"10 MB record":           testLargeRecord,
 	"empty topic":            testEmptyTopic,
@@ -334,7 +335,7 @@ func testNext(t *testing.T, b backend) {
 	read := make(chan []stream.Record)
 	run(t, c.Group(name, "g-"+rand.Text()), func(ctx context.Context, cl stream.Claim) error {
 		for _, most := range []int{4, 100, 2} {
-			recs, err := cl.Next(ctx, most, 1500*time.Millisecond)
+			recs, err := cl.Next(ctx, most, 3*time.Second)
 			if err != nil {
 				return err
 			}
@@ -351,7 +352,7 @@ func testNext(t *testing.T, b backend) {
 	// The second call waits for more than the six that are there.
 	write(t, c, name, records(10, 12, 3)...)
 	if got := values(<-read); len(got) != 8 || got[7] != "11" {
-		t.Errorf("within a second and a half: %v", got)
+		t.Errorf("within three seconds: %v", got)
 	}
 	write(t, c, name, records(12, 15, 3)...)
 	if got := values(<-read); !slices.Equal(got, []string{"12", "13"}) {
@@ -527,6 +528,52 @@ func testCompaction(t *testing.T, b backend) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the broker did not compact: %d of %d records kept", n, total)
+		}
+	}
+}
+
+// testCompactedTail reads a batch of which only the beginning is left, when nothing
+// else fits into the same answer of the broker.
+func testCompactedTail(t *testing.T, b backend) {
+	c := b.client(t)
+	name := "t-" + strings.ToLower(rand.Text())
+	createEager(t, b.addr, name)
+	table := c.Table(name)
+	put := func(recs ...stream.Record) {
+		t.Helper()
+		if err := table.Append(within(t, 30*time.Second), 0, recs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const n = 1000
+	big := stream.Record{Key: []byte("big"), Value: noise(4 << 20)}
+	put(append([]stream.Record{{Key: []byte("keep"), Value: []byte("first")}}, records(0, n, n)...)...)
+	put(big)
+	put(records(n, 2*n, n)...)
+	deadline := time.Now().Add(60 * time.Second)
+	for i := 0; ; i++ {
+		put(stream.Record{Key: []byte("tick"), Value: []byte(strconv.Itoa(i))})
+		b.compact()
+		var got []stream.Record
+		if err := table.Load(within(t, 30*time.Second), 0, func(r stream.Record) error {
+			if string(r.Key) != "tick" {
+				got = append(got, r)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if string(got[0].Value) != "first" || !bytes.Equal(got[len(got)-n-1].Value, big.Value) {
+			t.Fatalf("what is left begins with offset %d", got[0].Offset)
+		}
+		if diff := gocmp.Diff(values(records(n, 2*n, n)), values(got[len(got)-n:])); diff != "" {
+			t.Fatal(diff)
+		}
+		if len(got) == n+2 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the broker did not compact: %d records kept", len(got))
 		}
 	}
 }

@@ -72,6 +72,7 @@ func permanent(err error) bool {
 		kafka.UnsupportedForMessageFormat, kafka.UnsupportedSASLMechanism, kafka.SASLAuthenticationFailed,
 		kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed, kafka.ClusterAuthorizationFailed:
 		return true
+	default:
+		return false
 	}
-	return false
 }

@@ -90,6 +90,7 @@ func createEager(t *testing.T, addr, topic string) {
 		for name, value := range map[string]string{
 			"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01",
 			"min.compaction.lag.ms": "0", "delete.retention.ms": "0",
+			"max.message.bytes": "33554432",
 		} {
 			entry := kmsg.NewCreateTopicsRequestTopicConfig()
 			entry.Name, entry.Value = name, kmsg.StringPtr(value)

@@ -53,7 +53,7 @@ func (g *Group) Run(ctx context.Context, handle func(ctx context.Context, c stre
 		return fmt.Errorf("join group %q: %w", g.group, err)
 	}
 	defer g.readers.Wait()
-	defer members.Close()
+	defer func() { _ = members.Close() }()
 	trouble := g.client.outages.watch("join " + g.group)
 	defer trouble.end()
 	for {
@@ -124,7 +124,7 @@ func (g *Group) serve(ctx context.Context, members *kafka.ConsumerGroup, gen *ka
 		if over {
 			// Only a group that is being closed leaves instead of joining anew
 			// when its generation ends, so the closing has to begin before.
-			go members.Close()
+			go func() { _ = members.Close() }()
 			<-ended.Done()
 		}
 	})

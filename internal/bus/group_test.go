@@ -415,7 +415,7 @@ func testContextEnds(t *testing.T, b backend) {
 	if err := c.Ping(within(t, 10*time.Second)); err != nil {
 		t.Errorf("ping: %v", err)
 	}
-	c.Close()
+	_ = c.Close()
 	if err := c.Writer(name).Write(t.Context(), records(0, 1, 1)...); !errors.Is(err, bus.ErrClosed) {
 		t.Errorf("write after close: %v", err)
 	}

@@ -181,7 +181,7 @@ func (c *Client) produce(ctx context.Context, topic string, partition int, recs 
 	}
 	if err != nil {
 		c.metrics.writeErrors.WithLabelValues(topic).Inc()
-		return err
+		return c.explain(ctx, topic, err)
 	}
 	c.metrics.written.WithLabelValues(topic).Add(float64(len(recs)))
 	return nil

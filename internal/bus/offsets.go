@@ -89,8 +89,29 @@ func (c *Client) partitions(ctx context.Context, topic string) (int, error) {
 	return 0, kafka.UnknownTopicOrPartition
 }
 
+// explain returns a better reason for a failed request where there is one: when
+// kafka-go cannot tell whom to ask, that is all it says, and the metadata knows
+// whether the topic is missing or forbidden or no broker answers.
+func (c *Client) explain(ctx context.Context, topic string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	if _, why := c.partitions(ctx, topic); why != nil {
+		return why
+	}
+	return err
+}
+
 // logEnds returns the first and next offsets of partitions.
 func (c *Client) logEnds(ctx context.Context, topic string, partitions ...int) (map[int]PartitionOffsets, error) {
+	out, err := c.listEnds(ctx, topic, partitions)
+	if err != nil {
+		return nil, c.explain(ctx, topic, err)
+	}
+	return out, nil
+}
+
+func (c *Client) listEnds(ctx context.Context, topic string, partitions []int) (map[int]PartitionOffsets, error) {
 	var ask []kafka.OffsetRequest
 	for _, p := range partitions {
 		ask = append(ask, kafka.FirstOffsetOf(p), kafka.LastOffsetOf(p))

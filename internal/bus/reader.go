@@ -153,7 +153,7 @@ func (r *reader) fetch(ctx context.Context, from int64, limit int64) (fetched, e
 		MinBytes: 1, MaxBytes: limit, MaxWait: fetchWait,
 	})
 	if err != nil {
-		return fetched{}, err
+		return fetched{}, r.client.explain(ctx, r.topic, err)
 	}
 	if res.Error != nil {
 		return fetched{}, res.Error

@@ -115,7 +115,7 @@ func fetchApache(dir string) (lib string, err error) {
 			return "", err
 		}
 	}
-	cmd := exec.Command("sh", filepath.Join(dir, "fetch.sh"))
+	cmd := exec.CommandContext(context.Background(), "sh", filepath.Join(dir, "fetch.sh")) //nolint:gosec // our own script
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -143,7 +143,8 @@ func runApache(lib, dir string) (addr string, err error) {
 	if err := os.WriteFile(file, []byte(properties), 0o600); err != nil {
 		return "", err
 	}
-	cmd := exec.Command("sh", filepath.Join(dir, "run.sh"), lib, dir)
+	//nolint:gosec // our own script; it ends with its standard input
+	cmd := exec.CommandContext(context.Background(), "sh", filepath.Join(dir, "run.sh"), lib, dir)
 	// An interrupt at the keyboard is for the tests; the broker ends after them.
 	separate(cmd)
 	if apache.stdin, err = cmd.StdinPipe(); err != nil {
@@ -195,7 +196,7 @@ func freePorts(n int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close()
+		defer func() { _ = l.Close() }()
 		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports, nil
