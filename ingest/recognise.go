@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/crmwatch/crmwatch/ingest/record"
 )
@@ -100,6 +101,9 @@ func recogniseCSV(head []byte, formats []Format) (k Kind, found bool, err error)
 			if err != nil {
 				return Kind{}, false, err
 			}
+			if apply != nil && (!utf8.Valid(rec.Data) || bytes.IndexByte(rec.Data, 0) >= 0) {
+				return Kind{}, false, errors.New("the header is not UTF-8; convert the file, for example with iconv -f GB18030 -t UTF-8")
+			}
 			if apply != nil {
 				return Kind{format: f, comma: comma, header: header, apply: apply}, true, nil
 			}
@@ -165,7 +169,7 @@ func peekHead(r io.Reader) (io.Reader, []byte, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("decompress: %w", err)
 		}
-		in = bufio.NewReaderSize(unzipped, HeadSize)
+		in = bufio.NewReaderSize(unzipReader{unzipped}, HeadSize)
 	}
 	if mark, _ := in.Peek(len(bom)); bytes.Equal(mark, bom) {
 		if _, err := in.Discard(len(bom)); err != nil {
@@ -177,4 +181,15 @@ func peekHead(r io.Reader) (io.Reader, []byte, error) {
 		return nil, nil, err
 	}
 	return in, head, nil
+}
+
+// unzipReader says of an error that it is about the compression.
+type unzipReader struct{ r io.Reader }
+
+func (u unzipReader) Read(p []byte) (int, error) {
+	n, err := u.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("decompress: %w (was the file copied whole?)", err)
+	}
+	return n, err
 }

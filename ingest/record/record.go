@@ -124,11 +124,8 @@ var newline = []byte{'\n'}
 func (w *window) record(n int, problem Problem) Record {
 	rec := Record{Line: w.line, Problem: problem}
 	rec.Data = w.take(n)
-	if bytes.HasSuffix(rec.Data, newline) {
-		rec.Data = bytes.TrimSuffix(rec.Data[:n-1], []byte{'\r'})
-	} else {
-		rec.Last = true
-	}
+	rec.Last = !bytes.HasSuffix(rec.Data, newline)
+	rec.Data = bytes.TrimSuffix(bytes.TrimSuffix(rec.Data, newline), []byte{'\r'})
 	rec.Size = int64(len(rec.Data))
 	return rec
 }

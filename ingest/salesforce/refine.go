@@ -12,7 +12,10 @@ import (
 // error. What the error was may repeat data, so it stays in Raw.
 func (f *fields) failed(e *event.Event, name string) {
 	if f.get(name) != "" {
-		e.Outcome, e.Reason = event.Failure, "error"
+		e.Outcome = event.Failure
+		if e.Reason == "" {
+			e.Reason = "error"
+		}
 	}
 }
 
