@@ -102,8 +102,10 @@ func (c *compiler) search(s search) node {
 			nodes[i] = c.search(x)
 		}
 		return nodes
+	case item:
+		return c.item(s)
 	default:
-		return c.item(s.(item))
+		return anyNode{} // of a selection with mistakes
 	}
 }
 

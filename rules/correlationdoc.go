@@ -37,7 +37,7 @@ func (t Type) runs() bool { return t == EventCount || t == ValueCount || t == Va
 
 func (t Type) temporal() bool { return t == Temporal || t == TemporalOrdered }
 
-func (p *parser) correlationDocument(d *document, _ *yaml.Node, top []entry) {
+func (p *parser) correlationDocument(d *document, top []entry) {
 	n := find(top, "correlation")
 	c := &correlationDoc{pos: p.position(n)}
 	d.corr = c

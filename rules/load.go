@@ -11,7 +11,7 @@ import (
 )
 
 // Load reads all rules in *.yml and *.yaml files of fsys and below, except in
-// hidden directories, and compiles them. The error joins a *Problem for
+// hidden directories, and compiles them. The error joins a *LoadError for
 // everything that is wrong in any file, in the order of files and lines, and then
 // there is no Set: a set of rules with holes is not loaded.
 func Load(fsys fs.FS, schema Schema) (*Set, error) {
@@ -32,17 +32,17 @@ func Load(fsys fs.FS, schema Schema) (*Set, error) {
 type loader struct {
 	schema   Schema
 	docs     []*document
-	problems []*Problem
+	problems []*LoadError
 	byRef    map[string]*document // by id and name
 	rules    map[*document]*Rule
 }
 
 func (l *loader) report(pos Position, format string, args ...any) {
-	l.problems = append(l.problems, &Problem{Pos: pos, Message: fmt.Sprintf(format, args...)})
+	l.problems = append(l.problems, &LoadError{Pos: pos, Message: fmt.Sprintf(format, args...)})
 }
 
 func (l *loader) err() error {
-	slices.SortStableFunc(l.problems, func(a, b *Problem) int {
+	slices.SortStableFunc(l.problems, func(a, b *LoadError) int {
 		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line))
 	})
 	var errs []error

@@ -42,7 +42,7 @@ func TestLoadErrors(t *testing.T) {
 func golden(t *testing.T, file, got string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,9 +57,9 @@ func golden(t *testing.T, file, got string) {
 
 func TestProblemsCarryPositions(t *testing.T) {
 	_, err := load(rule("s: {app|contain: x}\ncondition: s"))
-	var p *rules.Problem
+	var p *rules.LoadError
 	if !errors.As(err, &p) {
-		t.Fatalf("%T is no Problem", err)
+		t.Fatalf("%T is no LoadError", err)
 	}
 	if want := (rules.Position{File: "rules.yml", Line: 5, Column: 7}); p.Pos != want {
 		t.Errorf("problem at %+v, want %+v", p.Pos, want)
@@ -323,6 +323,19 @@ func TestSetVersionIgnoresFiles(t *testing.T) {
 	}
 	if one.Version() != two.Version() {
 		t.Error("the version of the set depends on the files")
+	}
+}
+
+func TestReadmeExample(t *testing.T) {
+	data, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(data), "```yaml\n")
+	text, _, _ = strings.Cut(text, "```")
+	set := mustLoad(t, text)
+	if got := names(set, newRecord("action", "export", "object.type", "PriceBook", "rows", 100)); len(got) != 1 {
+		t.Errorf("%v match", got)
 	}
 }
 

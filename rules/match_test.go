@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/crmwatch/crmwatch/rules"
+	"github.com/crmwatch/crmwatch/rules/pack"
 )
 
 type truth struct {
@@ -296,4 +297,18 @@ func many(detections ...string) string {
 		docs = append(docs, strings.Replace(rule(d), "000000000001", "00000000000"+string(rune('1'+i)), 1))
 	}
 	return strings.Join(docs, "---\n")
+}
+
+func BenchmarkMatch(b *testing.B) {
+	set, err := rules.Load(pack.FS, fields())
+	if err != nil {
+		b.Fatal(err)
+	}
+	rec := newRecord("action", "view", "rows", 1, "actor.type", "user", "outcome", "success",
+		"person.status", "active", "local.off_hours", false, "account.idle_days", 0)
+	dst := make([]*rules.Rule, 0, 16)
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = set.Match(rec, dst[:0])
+	}
 }

@@ -204,6 +204,8 @@ func (p *parser) logsource(doc *yaml.Node, entries []entry) logsource {
 	}
 	if l.own() {
 		p.checkOwn(&l)
+	} else if near := didYouMean(l.product, []string{ownLogsource.product}); near != "" {
+		p.problemAt(l.pos, "logsource has the product %q%s", l.product, near)
 	}
 	return l
 }

@@ -48,12 +48,11 @@ type condition struct {
 
 type selection struct {
 	name string
-	body search
-	pos  Position
+	body search // nil where it has mistakes
 }
 
 // search is what a selection looks for: allOf, anyOf or item.
-type search interface{}
+type search interface{ isSearch() }
 
 type (
 	allOf []search
@@ -66,6 +65,10 @@ type (
 		pos    Position
 	}
 )
+
+func (allOf) isSearch() {}
+func (anyOf) isSearch() {}
+func (item) isSearch()  {}
 
 // filterDoc says which rules a filter narrows; its logic is in the detection.
 type filterDoc struct {
@@ -96,7 +99,7 @@ func (p *parser) document(n *yaml.Node) *document {
 	d.meta = p.meta(n, entries, d.kind)
 	switch d.kind {
 	case correlationDocument:
-		p.correlationDocument(d, n, entries)
+		p.correlationDocument(d, entries)
 	case filterDocument:
 		p.filterDocument(d, n, entries)
 	default:
@@ -171,7 +174,7 @@ func (p *parser) filterDocument(d *document, n *yaml.Node, entries []entry) {
 
 // quietMapping lists entries that mapping has already complained about.
 func (p *parser) quietMapping(n *yaml.Node) []entry {
-	quiet := parser{file: p.file, schema: p.schema, problems: new([]*Problem)}
+	quiet := parser{file: p.file, schema: p.schema, problems: new([]*LoadError)}
 	return quiet.mapping(n, "")
 }
 
@@ -223,9 +226,10 @@ func (p *parser) detection(n *yaml.Node, what string, special func(entry) bool) 
 		case strings.Trim(e.key, nameBytes) != "":
 			p.problem(e.keyNode, "selection %q has a name that no condition can use; names are made of letters, digits, _ and -", e.key)
 		default:
-			if body := p.search(e.v, "selection \""+e.key+"\""); body != nil {
-				d.selections = append(d.selections, selection{e.key, body, p.position(e.keyNode)})
-			}
+			// A selection with mistakes keeps its name, so that the condition is not
+			// said to be wrong, too.
+			body := p.search(e.v, "selection \""+e.key+"\"")
+			d.selections = append(d.selections, selection{e.key, body})
 		}
 	}
 	if cond == nil {

@@ -66,14 +66,14 @@ type Position struct {
 // String is "file:line".
 func (p Position) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
 
-// Problem is one thing that is wrong with a rule file. Load joins them.
-type Problem struct {
+// LoadError is one thing that is wrong with a rule file. Load joins them.
+type LoadError struct {
 	Pos     Position
 	Message string
 }
 
 // Error is "file:line: message".
-func (p *Problem) Error() string { return p.Pos.String() + ": " + p.Message }
+func (e *LoadError) Error() string { return e.Pos.String() + ": " + e.Message }
 
 // Meta is what every rule says about itself.
 type Meta struct {

@@ -26,7 +26,7 @@ type parser struct {
 	file   string
 	schema Schema
 	// problems is shared by the parsers of all files.
-	problems *[]*Problem
+	problems *[]*LoadError
 }
 
 func (p *parser) position(n *yaml.Node) Position {
@@ -38,7 +38,7 @@ func (p *parser) problem(n *yaml.Node, format string, args ...any) {
 }
 
 func (p *parser) problemAt(pos Position, format string, args ...any) {
-	*p.problems = append(*p.problems, &Problem{Pos: pos, Message: fmt.Sprintf(format, args...)})
+	*p.problems = append(*p.problems, &LoadError{Pos: pos, Message: fmt.Sprintf(format, args...)})
 }
 
 var (
