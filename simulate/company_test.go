@@ -1,6 +1,7 @@
 package simulate_test
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/roster"
@@ -77,6 +80,26 @@ func checkAccounts(t *testing.T, c *simulate.Company, p *roster.Person, seen map
 		if a.LastActive.After(c.Start().Add(13 * time.Hour)) {
 			t.Errorf("%s was last active in the future", key)
 		}
+	}
+}
+
+// The roster is one that the roster package takes, and comes back the same from
+// a file.
+func TestRosterFile(t *testing.T) {
+	for name, c := range companies() {
+		t.Run(name, func(t *testing.T) {
+			var file bytes.Buffer
+			if err := roster.WriteCSV(&file, c.Roster()); err != nil {
+				t.Fatal(err)
+			}
+			back, err := roster.ReadCSV(&file, "roster.csv", roster.Columns{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.Roster(), back); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
