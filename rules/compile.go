@@ -18,13 +18,13 @@ type compiler struct {
 // detection compiles selections and conditions. Problems are reported; what is
 // returned is of use only where there are none.
 func (c *compiler) detection(d *detection) node {
-	bodies := make(map[string]node, len(d.selections))
+	b := &bodies{compiler: c, detection: d, nodes: make(map[string]node)}
 	for _, s := range d.selections {
-		bodies[s.name] = c.search(s.body)
+		b.nodes[s.name] = c.search(s.body)
 	}
 	var alternatives anyNode
 	for _, cond := range d.conditions {
-		alternatives = append(alternatives, c.expr(cond, cond.expr, d, bodies))
+		alternatives = append(alternatives, b.expr(cond.pos, cond.expr))
 	}
 	if len(alternatives) == 1 {
 		return alternatives[0]
@@ -32,11 +32,19 @@ func (c *compiler) detection(d *detection) node {
 	return alternatives
 }
 
-func (c *compiler) expr(cond condition, e expr, d *detection, bodies map[string]node) node {
+// bodies are the compiled selections of one detection, for its conditions.
+type bodies struct {
+	*compiler
+	*detection
+	nodes map[string]node
+}
+
+// expr compiles a condition that stands at pos.
+func (b *bodies) expr(pos Position, e expr) node {
 	each := func(list []expr) []node {
 		nodes := make([]node, len(list))
 		for i, x := range list {
-			nodes[i] = c.expr(cond, x, d, bodies)
+			nodes[i] = b.expr(pos, x)
 		}
 		return nodes
 	}
@@ -46,18 +54,18 @@ func (c *compiler) expr(cond condition, e expr, d *detection, bodies map[string]
 	case orExpr:
 		return anyNode(each(e))
 	case notExpr:
-		return notNode{c.expr(cond, e.x, d, bodies)}
+		return notNode{b.expr(pos, e.x)}
 	case quantExpr:
-		return c.quantified(cond, e, d, bodies)
+		return b.quantified(pos, e)
 	default:
-		return c.selection(cond, e.String(), d, bodies)
+		return b.selection(pos, e.String())
 	}
 }
 
-func (c *compiler) selection(cond condition, name string, d *detection, bodies map[string]node) node {
-	n, ok := bodies[name]
+func (b *bodies) selection(pos Position, name string) node {
+	n, ok := b.nodes[name]
 	if !ok {
-		c.report(cond.pos, "condition names %q, but there is no such selection%s", name, didYouMean(name, d.names()))
+		b.report(pos, "condition names %q, but there is no such selection%s", name, didYouMean(name, b.names()))
 	}
 	return n
 }
@@ -72,15 +80,15 @@ func (d *detection) names() []string {
 
 // quantified compiles "1 of" and "all of". A target that means no selection is
 // refused: implementations disagree on whether it matches everything or nothing.
-func (c *compiler) quantified(cond condition, e quantExpr, d *detection, bodies map[string]node) node {
+func (b *bodies) quantified(pos Position, e quantExpr) node {
 	var nodes []node
-	for _, s := range d.selections {
+	for _, s := range b.selections {
 		if e.selects(s.name) {
-			nodes = append(nodes, bodies[s.name])
+			nodes = append(nodes, b.nodes[s.name])
 		}
 	}
 	if len(nodes) == 0 {
-		c.report(cond.pos, "condition has \"of %s\", but no selection has such a name", e.pattern)
+		b.report(pos, "condition has \"of %s\", but no selection has such a name", e.pattern)
 	}
 	if e.all {
 		return allNode(nodes)

@@ -49,6 +49,7 @@ func TestItems(t *testing.T) {
 		{"local.off_hours: false", false, r()},
 		{"app: true", true, r("app", "True")},
 		{"person.last_day: 2026-01-31", true, r("person.last_day", "2026-01-31")},
+		{"app: 0429", true, r("app", "0429")}, // no octal number, so a text
 		// Absent, empty, null.
 		{"app: null", true, r()},
 		{"app: ~", true, r()},
@@ -219,6 +220,7 @@ func TestDetections(t *testing.T) {
 		{abc + "1 of _*", true, r("reason", "d")},
 		{abc + "[a, b]", true, r("country", "b")},
 		{abc + "[a and b, c]", false, r("country", "b")},
+		{"a.b: {app: a}\ncondition: 1 of a*", true, r("app", "a")}, // a name for patterns only
 		// Keywords.
 		{"k: loader\ncondition: k", true, r("user_agent", "DataLoader 1")},
 		{"k: loader\ncondition: k", false, r("user_agent", "Firefox")},

@@ -223,8 +223,6 @@ func (p *parser) detection(n *yaml.Node, what string, special func(entry) bool) 
 			cond = e.v
 		case e.key == "timeframe":
 			p.problem(e.keyNode, "%s has a \"timeframe\", which Sigma 2.0 removed; write a correlation rule with a \"timespan\" instead", what)
-		case strings.Trim(e.key, nameBytes) != "":
-			p.problem(e.keyNode, "selection %q has a name that no condition can use; names are made of letters, digits, _ and -", e.key)
 		default:
 			// A selection with mistakes keeps its name, so that the condition is not
 			// said to be wrong, too.
@@ -241,8 +239,6 @@ func (p *parser) detection(n *yaml.Node, what string, special func(entry) bool) 
 	d.conditions = p.conditions(cond)
 	return d
 }
-
-const nameBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 func (p *parser) conditions(n *yaml.Node) []condition {
 	nodes := []*yaml.Node{n}

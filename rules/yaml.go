@@ -209,7 +209,7 @@ func (p *parser) literal(n *yaml.Node, what string) (l literal, ok bool) {
 		p.problem(n, "%s must be a text, a number, true, false or null, not a %s", what, kindName(n))
 		return l, false
 	}
-	switch n.Tag {
+	switch tagOf(n) {
 	case "!!null":
 		l.kind, l.text = nullLiteral, ""
 	case "!!bool":
@@ -227,6 +227,15 @@ func (p *parser) literal(n *yaml.Node, what string) (l literal, ok bool) {
 		return l, false
 	}
 	return l, true
+}
+
+// tagOf is the tag of a scalar. For the library 0429 is a float; by YAML 1.1 it is
+// a text, because 9 is no octal digit, and so it is for pySigma.
+func tagOf(n *yaml.Node) string {
+	if n.Tag == "!!float" && leadingZero.MatchString(n.Value) && strings.Trim(n.Value, "+-0123456789") == "" {
+		return "!!str"
+	}
+	return n.Tag
 }
 
 func kindName(n *yaml.Node) string {
