@@ -27,22 +27,27 @@ func digest(c *simulate.Company) string {
 		}
 		fmt.Fprintf(&b, "%s %d %x\n", name, n, h.Sum(nil))
 	}
-	fmt.Fprintf(&b, "roster %d %x\n", len(c.Roster()), sha256.Sum256(fmt.Append(nil, c.Roster())))
+	var people []byte
+	for _, p := range c.Roster() {
+		// Field by field: how package roster prints a person is its own affair.
+		people = fmt.Appendf(people, "%s %s %s %s %s %s %s %s", p.ID, p.Tenant, p.Name, p.Email, p.Department, p.Role, p.Manager, p.TimeZone)
+		people = fmt.Appendf(people, " %d %d %d %d %d", p.Hours.Days, p.Hours.From, p.Hours.To, int(p.FirstDay), int(p.LastDay))
+		for _, a := range p.Accounts {
+			people = fmt.Appendf(people, " %s %s %d", a.Source, a.ID, a.LastActive.UnixMilli())
+		}
+	}
+	fmt.Fprintf(&b, "roster %d %x\n", len(c.Roster()), sha256.Sum256(people))
 	fmt.Fprintf(&b, "incidents %d %x\n", len(c.Incidents()), sha256.Sum256(fmt.Append(nil, c.Incidents())))
 	sum("history", c.History())
 	sum("today", c.Today())
 	return b.String()
 }
 
-// The same configuration yields the same bytes, in every process and after any
-// other use of the company.
+// The same configuration yields the same bytes in every process.
 func TestGolden(t *testing.T) {
 	const golden = "testdata/default.sum"
 	c := simulate.New(simulate.Config{})
 	got := digest(c)
-	if again := digest(c); again != got {
-		t.Errorf("a second use of the company yields something else:\n%s%s", got, again)
-	}
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -57,9 +62,14 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func TestSeedsDiffer(t *testing.T) {
+// A second use of a company yields the same again, another seed does not.
+func TestSeeds(t *testing.T) {
 	small := simulate.Config{People: 80, Days: 2}
-	a := digest(simulate.New(small))
+	c := simulate.New(small)
+	a := digest(c)
+	if again := digest(c); again != a {
+		t.Errorf("a second use of the company yields something else:\n%s%s", a, again)
+	}
 	small.Seed = 1
 	if digest(simulate.New(small)) == a {
 		t.Error("another seed yields the same company")
