@@ -29,12 +29,15 @@ var systems = [...]struct{ mark, name string }{
 	{"Linux", "Linux"},
 }
 
+// maxAgent is how much of a user agent is looked at, in characters.
+const maxAgent = 500
+
 var product = regexp.MustCompile(`^([^/\s]+)/([0-9][^\s/]*)`)
 
 // client says in a few words what a user agent is: "Chrome 142 on Windows",
 // "python-requests 2.32.3".
 func client(userAgent string) string {
-	s := strings.TrimSpace(oneLine(userAgent))
+	s := oneLine(userAgent, maxAgent)
 	if !strings.HasPrefix(s, "Mozilla/") {
 		return value(product.ReplaceAllString(s, "$1 $2"))
 	}

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"errors"
 	"time"
 )
@@ -36,7 +37,18 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate reports everything that is wrong with the configuration.
+// withDefaults fills in what is not set.
+func (c Config) withDefaults() Config {
+	d := DefaultConfig()
+	c.Topic = cmp.Or(c.Topic, d.Topic)
+	c.MaxAge, c.Batch = cmp.Or(c.MaxAge, d.MaxAge), cmp.Or(c.Batch, d.Batch)
+	c.FirstRetry, c.LastRetry = cmp.Or(c.FirstRetry, d.FirstRetry), cmp.Or(c.LastRetry, d.LastRetry)
+	c.Standstill, c.Memory = cmp.Or(c.Standstill, d.Standstill), cmp.Or(c.Memory, d.Memory)
+	return c
+}
+
+// Validate reports everything that is wrong with the configuration. What is
+// zero is right, because it has a default.
 func (c Config) Validate() error {
 	var all []error
 	check := func(ok bool, text string) {
@@ -45,10 +57,11 @@ func (c Config) Validate() error {
 		}
 	}
 	check(c.ConsoleURL == "" || WebURL(c.ConsoleURL), "alert console_url is not a plain http or https URL")
-	check(c.MaxAge > 0, "alert max_age must be more than 0")
-	check(c.Batch > 0, "alert batch must be more than 0")
-	check(c.FirstRetry > 0 && c.LastRetry >= c.FirstRetry, "alert retries must be more than 0, the last not shorter than the first")
-	check(c.Standstill > 0, "alert standstill must be more than 0")
-	check(c.Memory > c.MaxAge, "alert memory must be longer than max_age")
+	d := c.withDefaults()
+	check(d.MaxAge > 0, "alert max_age must be more than 0")
+	check(d.Batch > 0, "alert batch must be more than 0")
+	check(d.FirstRetry > 0 && d.LastRetry >= d.FirstRetry, "alert retries must be more than 0, the last not shorter than the first")
+	check(d.Standstill > 0, "alert standstill must be more than 0")
+	check(d.Memory > d.MaxAge, "alert memory must be longer than max_age")
 	return errors.Join(all...)
 }

@@ -58,7 +58,7 @@ type Button struct {
 // Further limits on what a message shows, in characters and in lines.
 const (
 	maxTitle   = 120
-	maxList    = 400
+	maxList    = 500
 	maxConfirm = 250
 	maxReasons = 8
 	maxHints   = 4
@@ -76,6 +76,7 @@ func NewMessage(f *Finding, consoleURL string) Message {
 	m.add("What", f.what(), nil)
 	m.add("When", f.when(), nil)
 	m.add("Where from", f.where(), nil)
+	m.add("What the rule looks for", nil, lines([]string{f.Rule.Description}, 1))
 	m.add("It could also be", nil, lines(f.Rule.FalsePositives, maxHints))
 	return m
 }

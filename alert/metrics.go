@@ -21,7 +21,7 @@ type metrics struct {
 	rules, reasons labels
 }
 
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
+func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "crmwatch_alert_sent_total", Help: "Findings that were sent, each in a message of its own.",
@@ -50,12 +50,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		}, []string{"sink"}),
 		rules: labels{limit: 500}, reasons: labels{limit: 50},
 	}
-	for _, c := range []prometheus.Collector{m.sent, m.digested, m.repeats, m.dead, m.errors, m.latency, m.queue, m.degraded} {
-		if err := r.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
+	r.MustRegister(m.sent, m.digested, m.repeats, m.dead, m.errors, m.latency, m.queue, m.degraded)
+	return m
 }
 
 func (m *metrics) delivered(sink string, f *Finding, now time.Time) {

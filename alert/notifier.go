@@ -23,7 +23,7 @@ type Deps struct {
 	Sent   stream.Table
 	Dead   stream.Writer
 	Sink   Sink
-	Now    func() time.Time // nil for time.Now
+	Clock  func() time.Time // nil for time.Now
 	Logger *slog.Logger
 	// Registerer takes the metrics.
 	Registerer prometheus.Registerer
@@ -45,20 +45,15 @@ type Notifier struct {
 	failure atomic.Pointer[error]
 }
 
-// NewNotifier returns a Notifier that does nothing until Run.
-func NewNotifier(cfg Config, deps Deps) (*Notifier, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
+// New returns a Notifier that does nothing until Run. What cfg leaves at zero is
+// as in DefaultConfig.
+func New(cfg Config, deps Deps) *Notifier {
+	if deps.Clock == nil {
+		deps.Clock = time.Now
 	}
-	if deps.Now == nil {
-		deps.Now = time.Now
-	}
-	m, err := newMetrics(deps.Registerer)
-	if err != nil {
-		return nil, fmt.Errorf("register metrics of alerts: %w", err)
-	}
-	m.degraded.WithLabelValues(deps.Sink.Name()).Set(0)
-	return &Notifier{cfg: cfg, deps: deps, metrics: m}, nil
+	n := &Notifier{cfg: cfg.withDefaults(), deps: deps, metrics: newMetrics(deps.Registerer)}
+	n.metrics.degraded.WithLabelValues(deps.Sink.Name()).Set(0)
+	return n
 }
 
 // Run sends findings until ctx ends, and then returns nil.
@@ -130,7 +125,7 @@ func (n *Notifier) batch(ctx context.Context, c stream.Claim, sent *ledger, recs
 		return fmt.Errorf("commit alerts: %w", err)
 	}
 	n.metrics.waiting(c.Partition(), c.Lag())
-	return n.persist(ctx, "forgetting what was sent long ago", func() error { return sent.prune(ctx, n.deps.Now()) })
+	return n.persist(ctx, "forgetting what was sent long ago", func() error { return sent.prune(ctx, n.deps.Clock()) })
 }
 
 // sort reads the findings that were not sent yet: those that get a message of
@@ -150,7 +145,7 @@ func (n *Notifier) sort(ctx context.Context, sent *ledger, recs []stream.Record)
 			continue
 		}
 		seen[f.ID] = true
-		if !f.Detected.IsZero() && n.deps.Now().Sub(f.Detected) > n.cfg.MaxAge {
+		if !f.Detected.IsZero() && n.deps.Clock().Sub(f.Detected) > n.cfg.MaxAge {
 			old = append(old, f)
 		} else {
 			fresh = append(fresh, f)
@@ -164,7 +159,7 @@ func (n *Notifier) sort(ctx context.Context, sent *ledger, recs []stream.Record)
 // bury writes the dead letter of a record that is no finding.
 func (n *Notifier) bury(ctx context.Context, rec *stream.Record, cause error) error {
 	place := event.Place{Stage: "notify", Origin: fmt.Sprintf("%s/%d", n.cfg.Topic, rec.Partition), Line: rec.Offset}
-	letter := event.NewDeadLetter(place, rec.Value, cause, n.deps.Now())
+	letter := event.NewDeadLetter(place, rec.Value, cause, n.deps.Clock())
 	value, err := json.Marshal(letter)
 	if err != nil {
 		return fmt.Errorf("encode dead letter: %w", err)
@@ -230,7 +225,7 @@ func (n *Notifier) deliver(ctx context.Context, m Message) (Receipt, error) {
 		ref, err := n.deps.Sink.Send(ctx, m)
 		if err == nil {
 			n.recovered(name)
-			return Receipt{Time: n.deps.Now().UTC().Truncate(time.Millisecond), Sink: name, Ref: ref}, nil
+			return Receipt{Time: n.deps.Clock().UTC().Truncate(time.Millisecond), Sink: name, Ref: ref}, nil
 		}
 		if ctx.Err() != nil {
 			return Receipt{}, ctx.Err()

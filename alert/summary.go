@@ -149,13 +149,23 @@ func (f *Finding) limit() string {
 	if f.Threshold == 0 {
 		return text
 	}
+	if unit == "bytes" {
+		return text + ", threshold " + size(f.Threshold)
+	}
 	return text + ", threshold " + thousands(f.Threshold)
 }
 
-// amount writes a number with a unit that is a plural noun.
+// amount writes a number with the unit of a rule: a plural noun, or "different"
+// and the name of a field.
 func amount(n int64, unit string) string {
-	if unit == "" {
+	switch {
+	case unit == "bytes":
+		return size(n)
+	case unit == "":
 		return thousands(n)
+	case strings.HasPrefix(unit, "different "):
+		return thousands(n) + " " + unit
+	default:
+		return counted(n, strings.TrimSuffix(unit, "s"))
 	}
-	return counted(n, strings.TrimSuffix(unit, "s"))
 }

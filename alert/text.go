@@ -22,16 +22,22 @@ const maxMarks = 4
 // whose medium has markup must escape it. Plain of its own result changes
 // nothing.
 func Plain(s string, limit int) string {
-	return Cut(defang(oneLine(s)), limit)
+	return Cut(defang(oneLine(s, limit+1)), limit)
 }
 
 // oneLine drops what cannot be seen or changes what is seen next to it, and
-// makes every run of white space one blank.
-func oneLine(s string) string {
+// makes every run of white space one blank. It stops after limit characters,
+// because a hostile text may be long.
+func oneLine(s string, limit int) string {
 	var b strings.Builder
-	marks, blank := 0, false
+	marks, kept, blank := 0, 0, false
 	for _, r := range s {
+		if kept >= limit {
+			break
+		}
 		switch {
+		case r > ' ' && r < unicode.MaxASCII:
+			marks = 0
 		case unicode.IsSpace(r) || r == unicode.ReplacementChar || unicode.IsControl(r):
 			blank = blank || b.Len() > 0
 			continue
@@ -47,8 +53,10 @@ func oneLine(s string) string {
 		if blank {
 			b.WriteByte(' ')
 			blank = false
+			kept++
 		}
 		b.WriteRune(r)
+		kept++
 	}
 	return b.String()
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Config says which channel of which workspace.
@@ -18,6 +19,9 @@ type Config struct {
 	// APIURL is Slack's API, empty for https://slack.com/api/; another one is for
 	// a proxy or a test.
 	APIURL string
+	// Pace is the time between two messages, 0 for a second, which is what Slack
+	// takes in one channel.
+	Pace time.Duration
 }
 
 // Validate reports everything that is wrong with the configuration.
@@ -38,6 +42,9 @@ func (c Config) Validate() error {
 		if u, err := url.Parse(c.APIURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			all = append(all, errors.New("slack api_url is not an http or https URL"))
 		}
+	}
+	if c.Pace < 0 {
+		all = append(all, errors.New("slack pace is negative"))
 	}
 	return errors.Join(all...)
 }

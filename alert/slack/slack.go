@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,8 +22,7 @@ import (
 const EventType = "crmwatch_alert"
 
 const (
-	// pause is between two messages: Slack takes one a second in a channel.
-	pause = time.Second
+	defaultPace = time.Second
 	// patience bounds one request.
 	patience = 30 * time.Second
 )
@@ -39,6 +39,7 @@ type Sink struct {
 	client  *slack.Client
 	token   Token
 	channel string
+	pace    time.Duration
 	log     *slog.Logger
 
 	mu   sync.Mutex
@@ -63,14 +64,14 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 	}
 	return &Sink{
 		client: slack.New(string(cfg.Token), options...),
-		token:  cfg.Token, channel: cfg.Channel, log: deps.Logger,
+		token:  cfg.Token, channel: cfg.Channel, pace: cmp.Or(cfg.Pace, defaultPace), log: deps.Logger,
 	}, nil
 }
 
 // Name is "slack".
 func (s *Sink) Name() string { return "slack" }
 
-// Send posts the message, not sooner than a second after the one before. A
+// Send posts the message, not sooner than the pace allows. A
 // layout that Slack refuses is sent again as text alone, because an alert that
 // looks poor is better than none. The reference is the channel's id and the
 // message's timestamp.
@@ -103,7 +104,7 @@ func (s *Sink) post(ctx context.Context, m *alert.Message, layout ...slack.MsgOp
 	return alert.Ref{Channel: channel, Message: ts}, nil
 }
 
-// wait takes the next free second of the channel and waits for it.
+// wait takes the channel's next free moment and waits for it.
 func (s *Sink) wait(ctx context.Context) error {
 	s.mu.Lock()
 	now := time.Now()
@@ -111,7 +112,7 @@ func (s *Sink) wait(ctx context.Context) error {
 	if at.Before(now) {
 		at = now
 	}
-	s.next = at.Add(pause)
+	s.next = at.Add(s.pace)
 	s.mu.Unlock()
 	timer := time.NewTimer(at.Sub(now))
 	defer timer.Stop()

@@ -115,17 +115,22 @@ func (c *card) widest(sections []alert.Section) int {
 			widest = max(widest, cells(c.clean(f.Label)))
 		}
 	}
-	return min(widest, c.inner()/3)
+	return min(widest, c.inner()*3/5)
 }
 
-// facts draws labels in one column and values in another.
+// facts draws labels in one column and values in another. A label that is
+// longer than its column takes lines of its own above the value.
 func (c *card) facts(facts []alert.Fact) {
 	const gap = 2
 	for _, f := range facts {
 		labels, values := wrap(c.clean(f.Label), c.label), wrap(c.clean(f.Value), c.inner()-c.label-gap)
+		for len(labels) > 1 {
+			c.line(span{labels[0], faint})
+			labels = labels[1:]
+		}
 		for i := range max(len(labels), len(values)) {
-			label, value := at(labels, i), at(values, i)
-			c.line(span{label, faint}, span{strings.Repeat(" ", max(0, c.label-cells(label))+gap), plain}, span{value, plain})
+			label := at(labels, i)
+			c.line(span{label, faint}, span{strings.Repeat(" ", max(0, c.label-cells(label))+gap), plain}, span{at(values, i), plain})
 		}
 	}
 }
