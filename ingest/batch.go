@@ -13,9 +13,8 @@ import (
 type batch struct {
 	p      *Pipeline
 	origin string
-	// rejections are kept for an HTTP answer, where keep is positive.
-	rejections []Refused
-	keep       int
+	keep   int       // how many rejections are to be kept in first
+	first  []Refused // the rejections that were met first
 
 	events []stream.Record
 	dead   []stream.Record
@@ -25,8 +24,8 @@ type batch struct {
 	line   int64 // of the last record
 }
 
-func (p *Pipeline) newBatch(origin string) *batch {
-	return &batch{p: p, origin: origin, tally: newTally()}
+func (p *Pipeline) newBatch(origin string, keep int) *batch {
+	return &batch{p: p, origin: origin, keep: keep, tally: newTally()}
 }
 
 // reset empties the batch. The records get new memory, because a writer may
@@ -91,7 +90,7 @@ func (b *batch) addDead(item *Item, rej *Rejection, now time.Time) {
 	b.dead = append(b.dead, stream.Record{Key: []byte(d.ID), Value: value, Time: now})
 	b.size += len(value)
 	b.tally.rejected[rej.Reason]++
-	if len(b.rejections) < b.keep {
-		b.rejections = append(b.rejections, Refused{Line: item.Line, Record: item.Number, Field: rej.Field, Reason: rej.Reason, Detail: rej.Detail})
+	if len(b.first) < b.keep {
+		b.first = append(b.first, Refused{Line: item.Line, Record: item.Number, Field: rej.Field, Reason: rej.Reason, Detail: rej.Detail})
 	}
 }

@@ -34,6 +34,9 @@ func (p *Pipeline) IngestFile(ctx context.Context, path string, progress func(Pr
 	return p.Ingest(ctx, f, path, info.Size(), progress)
 }
 
+// maxShown is how many rejections of a file are told one by one.
+const maxShown = 20
+
 // Ingest is IngestFile for a stream of total bytes, 0 where that is not known.
 // The base of its name becomes the origin of dead letters.
 func (p *Pipeline) Ingest(ctx context.Context, r io.Reader, name string, total int64, progress func(Progress)) (Summary, error) {
@@ -51,7 +54,7 @@ func (p *Pipeline) Ingest(ctx context.Context, r io.Reader, name string, total i
 			progress(now)
 		}
 	}
-	last, err := p.run(ctx, reader, p.newBatch(filepath.Base(name)), func(s *Summary) { report(s, false) })
+	last, err := p.run(ctx, reader, p.newBatch(filepath.Base(name), maxShown), func(s *Summary) { report(s, false) })
 	report(&last, true)
 	if err != nil {
 		return last, fmt.Errorf("ingest %s: %w", name, err)

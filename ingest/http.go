@@ -85,6 +85,15 @@ type Refused struct {
 
 const maxRefused = 1000
 
+// String is the rejection for people, to be put behind the name of the input:
+// `line 3, field "rows": the number is negative`.
+func (r Refused) String() string {
+	if r.Field == "" {
+		return fmt.Sprintf("line %d: %s", r.Line, r.Detail)
+	}
+	return fmt.Sprintf("line %d, field %q: %s", r.Line, r.Field, r.Detail)
+}
+
 // problem is an answer that is not a 200, by RFC 9457.
 type problem struct {
 	Type   string `json:"type"`
@@ -228,16 +237,14 @@ func (h *Handler) ingest(ctx context.Context, body []byte) (*Answer, *problem) {
 	defer cancel()
 	body = bytes.TrimPrefix(body, bom)
 	reader := newJSONReader(bytes.NewReader(body), h.p.deps.Formats, isDocument(body))
-	b := h.p.newBatch("http")
-	b.keep = maxRefused
-	s, err := h.p.run(ctx, reader, b, func(*Summary) {})
+	s, err := h.p.run(ctx, reader, h.p.newBatch("http", maxRefused), func(*Summary) {})
 	h.accepted.Add(s.Accepted)
 	h.rejected.Add(s.RejectedTotal())
 	if err != nil {
 		h.p.deps.Logger.Warn("taking events by http failed", "err", err)
 		return nil, busy("the events could not be made durable in time; send all of them again, which does no harm", 5)
 	}
-	answer := &Answer{Accepted: s.Accepted, RejectedCount: s.RejectedTotal(), Rejected: b.rejections}
+	answer := &Answer{Accepted: s.Accepted, RejectedCount: s.RejectedTotal(), Rejected: s.First}
 	return answer.judge()
 }
 

@@ -39,6 +39,8 @@ type Summary struct {
 	Accepted int64
 	// Rejected counts by reason.
 	Rejected map[string]int64
+	// First are the records that were rejected first: at most 20 of a file.
+	First []Refused
 	// Other counts the accepted events that crmwatch has no action for, by the
 	// source's type; at most 100 types, the rest under "(more)".
 	Other map[string]int64
@@ -65,6 +67,7 @@ func (s *Summary) add(b *batch) {
 	s.Accepted += int64(len(b.events))
 	s.Bytes += b.tally.bytes
 	s.Line = b.line
+	s.First = b.first
 	for reason, n := range b.tally.rejected {
 		s.Rejected[reason] += n
 	}
@@ -87,7 +90,7 @@ func (p *Pipeline) run(ctx context.Context, r *Reader, b *batch, durable func(*S
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil {
+		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
 		if err != nil {

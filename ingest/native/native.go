@@ -6,6 +6,7 @@ package native
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,8 +31,16 @@ func Format() ingest.Format {
 	}
 }
 
+// claims takes objects that look meant as native events, so that they are
+// rejected with what they lack rather than as something unknown.
 func claims(keys record.Keys) bool {
-	return keys.HasAll("time", "action") && !keys.Has("event_type")
+	found := 0
+	for _, name := range []string{"time", "action", "id", "source", "tenant", "actor"} {
+		if keys.Has(name) {
+			found++
+		}
+	}
+	return found >= 2 && (keys.Has("time") || keys.Has("action")) && !keys.Has("event_type")
 }
 
 // mapper decodes the events of one input.
@@ -72,11 +81,15 @@ func keep(data []byte, e *event.Event) error {
 }
 
 func reject(err error) error {
-	field, reason, _ := event.Cause(err)
-	return &ingest.Rejection{
-		Field: field, Reason: reason,
-		Detail: "the " + err.Error() + "; correct it and send it again (docs/event.md lists the fields)",
+	d, ok := errors.AsType[*event.DecodeError](err)
+	if !ok {
+		return err
 	}
+	what := "the field "
+	if d.Field == "" {
+		what = fmt.Sprintf("the record, at byte %d, ", d.Offset)
+	}
+	return ingest.Reject(d.Field, d.Reason, what+d.Msg+"; correct it and send it again (docs/event.md lists the fields)")
 }
 
 // columns maps the rows of a CSV file whose header names paths of the event.

@@ -156,10 +156,10 @@ func TestValues(t *testing.T) {
 			"[{\"a\":\"b\n\"},\n{\"c\":1}]",
 			[]string{"1:{\"a\":\"b\n\"}, !broken", `3:{"c":1}`},
 		},
-		"scalars":         {"1 true \"x\" null", []string{"1:1", "1:true", `1:"x"`, "1:null"}},
+		"scalars":          {"1 true \"x\" null", []string{"1:1", "1:true", `1:"x"`, "1:null"}},
 		"closing too many": {"]}{\"a\":1}", []string{"1:]", "1:}", `1:{"a":1}`}},
-		"empty":           {" \n ", nil},
-		"empty array":     {"[]", nil},
+		"empty":            {" \n ", nil},
+		"empty array":      {"[]", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check(t, NewValues(strings.NewReader(c.in)), c.want...)
@@ -179,10 +179,10 @@ func TestAReadErrorIsFinal(t *testing.T) {
 func TestKeys(t *testing.T) {
 	for in, want := range map[string][]string{
 		`{"a":1,"b":{"c":2},"d":["e",{"f":1}]}`: {"a", "b", "d"},
-		` { "a" : "x\"y" , "b" : null }`:         {"a", "b"},
-		`{"a":1,"b":"cut off`:                    {"a", "b"},
-		`{"a":1,"b`:                              {"a"},
-		`{}`:                                     nil, `[1]`: nil, ``: nil, `{`: nil, `{"a"`: nil, `"a"`: nil,
+		` { "a" : "x\"y" , "b" : null }`:        {"a", "b"},
+		`{"a":1,"b":"cut off`:                   {"a", "b"},
+		`{"a":1,"b`:                             {"a"},
+		`{}`:                                    nil, `[1]`: nil, ``: nil, `{`: nil, `{"a"`: nil, `"a"`: nil,
 	} {
 		var names []string
 		for _, k := range AppendKeys(nil, []byte(in)) {

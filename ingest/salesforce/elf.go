@@ -53,7 +53,7 @@ func (m *mapper) contentID() string {
 	m.parts = append(m.parts[:0], f.get("EVENT_TYPE"))
 	for _, i := range m.sorted {
 		if f.values[i] != "" {
-			m.parts = append(m.parts, f.names[i]+"="+f.values[i])
+			m.parts = append(m.parts, f.names[i], f.values[i])
 		}
 	}
 	return m.ordinals.ID(event.Hash(m.parts...))

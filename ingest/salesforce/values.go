@@ -27,16 +27,16 @@ func (f *fields) time(t *time.Time) error {
 		}
 		at, ok := parseTime(s)
 		if !ok {
-			return ingest.Reject(name, event.BadTime, "is not a time as Salesforce writes it, such as 2026-01-31T09:30:00.000Z or 20260131093000.000; export the record again")
+			return ingest.Reject(name, event.BadTime, "the time is not one as Salesforce writes it, such as 2026-01-31T09:30:00.000Z or 20260131093000.000; export the record again")
 		}
 		if at.Before(event.Earliest) || !at.Before(event.Latest) {
-			return ingest.Reject(name, event.BadTime, fmt.Sprintf("is outside the years %d to %d; correct it and ingest the record again",
+			return ingest.Reject(name, event.BadTime, fmt.Sprintf("the time is outside the years %d to %d; correct it and ingest the record again",
 				event.Earliest.Year(), event.Latest.Year()-1))
 		}
 		*t = at.UTC().Truncate(time.Millisecond)
 		return nil
 	}
-	return ingest.Reject(timeColumns[1], event.BadTime, "is empty, and so are the other columns with a time; export the record again with its time")
+	return ingest.Reject(timeColumns[1], event.BadTime, "the time is missing here and in the other columns that may have it; export the record again with its time")
 }
 
 // compact is TIMESTAMP of event log files without its fraction, whose trailing
@@ -106,9 +106,9 @@ func (f *fields) count(name string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	switch {
 	case err != nil:
-		return 0, ingest.Reject(name, event.BadNumber, "is not a whole number of 64 bits; correct it and ingest the record again")
+		return 0, ingest.Reject(name, event.BadNumber, "the number is not a whole one of 64 bits; correct it and ingest the record again")
 	case n < 0:
-		return 0, ingest.Reject(name, event.BadNumber, "is negative; correct it and ingest the record again")
+		return 0, ingest.Reject(name, event.BadNumber, "the number is negative; correct it and ingest the record again")
 	}
 	return n, nil
 }

@@ -108,9 +108,9 @@ func TestTimesDoesNotRunOver(t *testing.T) {
 
 func TestFromClause(t *testing.T) {
 	for in, want := range map[string]string{
-		"SELECT Id FROM Contact":                                 "Contact",
+		"SELECT Id FROM Contact":                                   "Contact",
 		"select Id,(select Id from Contacts) from Account limit 1": "Account",
-		"SELECT Id FROM": "", "": "", "FIND {x}": "",
+		"SELECT Id FROM":                                           "", "": "", "FIND {x}": "",
 	} {
 		if got := fromClause(in); got != want {
 			t.Errorf("fromClause(%q) = %q, want %q", in, got, want)
