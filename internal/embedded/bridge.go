@@ -119,6 +119,9 @@ func (b *bridge) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := equip(s, st, tag); err != nil {
 		return err
 	}
+	if err := checkReadonly(s, st); err != nil {
+		return err
+	}
 	if st.data != nil {
 		return b.insert(s, st)
 	}
@@ -144,6 +147,23 @@ func equip(s *session, st *statement, tag string) error {
 	return err
 }
 
+// checkReadonly refuses, where the client asked for readonly, whatever the engine's
+// parser does not know to be a plain question. The engine's own check, which comes
+// on top, lets INTO OUTFILE pass, as it is a client's business on a server.
+func checkReadonly(s *session, st *statement) error {
+	if !st.readonly() {
+		return nil
+	}
+	class, err := s.classify(st.text)
+	if err != nil {
+		return err
+	}
+	if class.kind > classReadOnly && class.kind < classUnknown {
+		return refusal(codeReadonly, "Cannot execute query in readonly mode. (READONLY)")
+	}
+	return nil // the engine tells what is wrong with a text it cannot parse
+}
+
 // insert streams the request's body into a table. A body that breaks off is not
 // committed.
 func (b *bridge) insert(s *session, st *statement) error {
@@ -155,8 +175,8 @@ func (b *bridge) insert(s *session, st *statement) error {
 	piece := b.pieces.Get().(*[]byte)
 	defer b.pieces.Put(piece)
 	for {
-		n, readErr := io.ReadFull(st.data, *piece)
-		if readErr != nil && readErr != io.EOF && readErr != io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull returns these bare
+		n, readErr := fill(*piece, st.data)
+		if readErr != nil && readErr != io.EOF { //nolint:errorlint // only a bare EOF is the end
 			in.abandon()
 			return fmt.Errorf("read data: %w", readErr)
 		}
@@ -167,6 +187,17 @@ func (b *bridge) insert(s *session, st *statement) error {
 			return in.commit()
 		}
 	}
+}
+
+// fill reads until the buffer is full or the data end. Unlike io.ReadFull it keeps
+// an end apart from a connection that broke, on which nothing must be committed.
+func fill(buf []byte, data io.Reader) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = data.Read(buf[n:])
+		n += m
+	}
+	return n, err
 }
 
 // answer executes a statement and writes its result: piece by piece where the

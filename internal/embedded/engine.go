@@ -14,6 +14,20 @@ type engineError struct{ text string }
 
 func (e *engineError) Error() string { return e.text }
 
+// class is what the engine's parser says of a text: how many statements it holds,
+// and the most that one of them does.
+type class struct {
+	statements uint32
+	kind       uint32
+}
+
+// Kinds of statements, as the engine numbers them. Between these two are those that
+// change something.
+const (
+	classReadOnly = 0
+	classUnknown  = 4 // does not parse
+)
+
 var codeOf = regexp.MustCompile(`^Code:\s*(\d+)`)
 
 // Codes of ClickHouse that the bridge gives or knows.

@@ -43,6 +43,8 @@ type library struct {
 	insertError   func(stream unsafe.Pointer) string
 	insertDestroy func(stream unsafe.Pointer)
 
+	classify func(conn unsafe.Pointer, query *byte, queryLen uintptr, database *byte, databaseLen uintptr, analysis *analysis) int32
+
 	resultBuffer  func(result unsafe.Pointer) *byte
 	resultLength  func(result unsafe.Pointer) uintptr
 	resultError   func(result unsafe.Pointer) string
@@ -70,6 +72,7 @@ func load(name string) (lib library, err error) {
 		"chdb_stream_cancel_insert":        &lib.insertCancel,
 		"chdb_stream_insert_error":         &lib.insertError,
 		"chdb_destroy_insert_stream":       &lib.insertDestroy,
+		"chdb_classify_query_n":            &lib.classify,
 		"chdb_result_buffer":               &lib.resultBuffer,
 		"chdb_result_length":               &lib.resultLength,
 		"chdb_result_error":                &lib.resultError,
@@ -160,6 +163,21 @@ func (s *session) run(query, format string, params []param) ([]byte, error) {
 	defer p.free()
 	result := s.lib.query(s.handle, p.query, p.queryLen, p.format, p.formatLen, p.names, p.nameLens, p.values, p.valueLens, p.n)
 	return s.take(result)
+}
+
+// analysis is the C structure of chdb_classify_query_n.
+type analysis struct{ size, statements, flags, kind uint32 }
+
+// classify says what a text would do, without doing it.
+func (s *session) classify(query string) (class, error) {
+	p := newArgs(query, "", nil)
+	defer p.free()
+	a := &analysis{size: uint32(unsafe.Sizeof(analysis{}))}
+	p.pin.Pin(a)
+	if s.lib.classify(s.handle, p.query, p.queryLen, nil, 0, a) != 0 {
+		return class{}, refusal(codeUnknown, "the engine cannot classify the statement")
+	}
+	return class{statements: a.statements, kind: a.kind}, nil
 }
 
 // take copies a result out and destroys it.

@@ -33,6 +33,7 @@ func (*engine) close() error               { return errNoEngine }
 func (*session) run(string, string, []param) ([]byte, error)        { return nil, errNoEngine }
 func (*session) stream(string, string, []param) (*rows, error)      { return nil, errNoEngine }
 func (*session) insert(string, string, []param) (*insertion, error) { return nil, errNoEngine }
+func (*session) classify(string) (class, error)                     { return class{}, errNoEngine }
 func (*session) close()                                             {}
 
 func (*rows) next() ([]byte, error) { return nil, errNoEngine }

@@ -115,6 +115,11 @@ func (st *statement) readBody(body io.Reader) error {
 	return nil
 }
 
+// readonly reports whether the statement asks to be kept from changing anything.
+func (st *statement) readonly() bool {
+	return slices.ContainsFunc(st.settings, func(s param) bool { return s.name == "readonly" && s.value != "0" })
+}
+
 var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // prepare is the SET that gives a fresh session the statement's settings. They
