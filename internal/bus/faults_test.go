@@ -88,7 +88,7 @@ func createEager(t *testing.T, addr, topic string) {
 		top := kmsg.NewCreateTopicsRequestTopic()
 		top.Topic, top.NumPartitions, top.ReplicationFactor = topic, 1, -1
 		for name, value := range map[string]string{
-			"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01",
+			"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.0001",
 			"min.compaction.lag.ms": "0", "delete.retention.ms": "0",
 			"max.message.bytes": "33554432",
 		} {

@@ -57,6 +57,9 @@ func (c *Client) committed(ctx context.Context, topic, group string, partitions 
 	if err != nil {
 		return err
 	}
+	if errors.Is(res.Error, kafka.GroupIdNotFound) {
+		return nil // nobody of the group has come yet
+	}
 	if res.Error != nil {
 		return res.Error
 	}
