@@ -2,6 +2,8 @@ package salesforce
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/ingest"
@@ -33,16 +35,18 @@ func tooLarge() error {
 		fmt.Sprintf("the record is larger than the %d KiB that are kept of one; shorten its longest fields", event.MaxRaw>>10))
 }
 
-// ownID is the id that the record has from Salesforce. That of a stored
-// real-time event is its EventIdentifier, its Id being zeros.
+// ownID is the id that the record has from Salesforce, empty where it has none
+// that can serve as one. That of a stored real-time event is its
+// EventIdentifier, its Id being zeros.
 func (f *fields) ownID() string {
-	if id := f.get("EVENT_IDENTIFIER"); id != "" {
-		return clip(id, 255)
+	id := f.get("EVENT_IDENTIFIER")
+	if id == "" && !f.has("EVENT_TYPE") {
+		id = id18(f.get("ID"))
 	}
-	if f.has("EVENT_TYPE") {
+	if len(id) > 255 || strings.ContainsFunc(id, unicode.IsControl) {
 		return ""
 	}
-	return clip(id18(f.get("ID")), 255)
+	return id
 }
 
 // contentID names a row of an event log file, which has no id, and whose

@@ -72,8 +72,17 @@ func (f *fields) known() bool {
 // native form has.
 func claims(keys record.Keys) bool {
 	for _, sign := range [...][]string{
-		{"attributes"}, {"EventIdentifier"}, {"EVENT_TYPE"}, {"event_type"}, {"EventType"}, {"payload"}, {"channel", "data"},
-		{"LoginTime", "UserId"}, {"VerificationTime", "UserId"}, {"Action", "Section", "CreatedDate"}, {"errorCode", "message"},
+		{"attributes"},
+		{"EventIdentifier"},
+		{"EVENT_TYPE"},
+		{"event_type"},
+		{"EventType"},
+		{"payload"},
+		{"channel", "data"},
+		{"LoginTime", "UserId"},
+		{"VerificationTime", "UserId"},
+		{"Action", "Section", "CreatedDate"},
+		{"errorCode", "message"},
 	} {
 		if keys.HasAll(sign...) {
 			return true

@@ -3,7 +3,6 @@ package salesforce
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -124,11 +123,8 @@ func times(a, b int64) int64 {
 // address returns the canonical form of an IP address. Salesforce also writes
 // "Salesforce.com IP", or nothing, which are no addresses.
 func address(s string) string {
-	a, err := netip.ParseAddr(s)
-	if err != nil {
-		return ""
-	}
-	return a.WithZone("").Unmap().String()
+	ip, _ := event.CanonicalIP(s)
+	return ip
 }
 
 // id18 returns the id in the form that tells ids apart without case. The three
