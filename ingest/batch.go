@@ -28,14 +28,13 @@ func (p *Pipeline) newBatch(origin string, keep int) *batch {
 	return &batch{p: p, origin: origin, keep: keep, tally: newTally()}
 }
 
-// reset empties the batch. The records get new memory, because a writer may
-// still hold the old.
-func (b *batch) reset() {
-	b.events = make([]stream.Record, 0, len(b.events))
-	b.dead = nil
-	b.arena = make([]byte, 0, len(b.arena)+len(b.arena)/8)
-	b.size = 0
-	b.tally.reset()
+// next returns an empty batch for what follows. It shares no memory with b,
+// which a writer may still hold.
+func (b *batch) next() *batch {
+	n := b.p.newBatch(b.origin, b.keep)
+	n.events = make([]stream.Record, 0, len(b.events))
+	n.arena = make([]byte, 0, len(b.arena)+len(b.arena)/8)
+	return n
 }
 
 func (b *batch) full() bool {

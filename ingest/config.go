@@ -60,7 +60,8 @@ type Deps struct {
 	Dead    stream.Writer // keyed by the id of the event.DeadLetter
 	Formats []Format
 	// People may be nil: then nobody is known.
-	People     People
+	People People
+	// Clock tells the time; it must be safe for concurrent use.
 	Clock      func() time.Time
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer

@@ -74,13 +74,6 @@ func (t *tally) event(e *event.Event) {
 	}
 }
 
-func (t *tally) reset() {
-	clear(t.events)
-	clear(t.types)
-	clear(t.rejected)
-	t.read, t.bytes = 0, 0
-}
-
 func (m *metrics) add(t *tally) {
 	for k, n := range t.events {
 		m.events.WithLabelValues(k[0], k[1]).Add(float64(n))

@@ -67,7 +67,7 @@ func (s *Summary) add(b *batch) {
 	s.Accepted += int64(len(b.events))
 	s.Bytes += b.tally.bytes
 	s.Line = b.line
-	s.First = b.first
+	s.First = append(s.First, b.first[:min(len(b.first), b.keep-len(s.First))]...)
 	for reason, n := range b.tally.rejected {
 		s.Rejected[reason] += n
 	}
@@ -79,37 +79,84 @@ func (s *Summary) add(b *batch) {
 	}
 }
 
-// run reads r to its end and makes everything durable, by the batch. durable
-// is called after every batch. On an error the summary says how far it came, and
-// doing it again does no harm.
+// run reads r to its end and makes everything durable, by the batch: the next
+// one is read while the last one is written. durable is called after every
+// batch. On an error the summary says how far it came, and doing it again does
+// no harm.
 func (p *Pipeline) run(ctx context.Context, r *Reader, b *batch, durable func(*Summary)) (Summary, error) {
-	started := p.deps.Clock()
 	s := Summary{Rejected: map[string]int64{}, Other: map[string]int64{}}
+	f := flight{p: p, summary: &s, started: p.deps.Clock(), durable: durable}
+	err := p.read(ctx, r, b, &f)
+	if landed := f.land(); err == nil {
+		err = landed
+	}
+	if err != nil {
+		return s, stopped(&s, err)
+	}
+	return s, nil
+}
+
+// read gives every full batch, and at the end the rest, to the flight.
+func (p *Pipeline) read(ctx context.Context, r *Reader, b *batch, f *flight) error {
 	for {
 		item, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return f.launch(ctx, b)
 		}
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
 		if err != nil {
-			return s, stopped(&s, err)
+			return err
 		}
 		b.add(&item)
 		if !b.full() {
 			continue
 		}
-		if err := p.flush(ctx, b, &s, started); err != nil {
-			return s, stopped(&s, err)
+		if err := f.launch(ctx, b); err != nil {
+			return err
 		}
-		durable(&s)
+		b = b.next()
 	}
-	if err := p.flush(ctx, b, &s, started); err != nil {
-		return s, stopped(&s, err)
+}
+
+// flight is the batch that is being written. There is one at most, so that
+// batches become durable in their order.
+type flight struct {
+	p       *Pipeline
+	summary *Summary
+	started time.Time
+	durable func(*Summary)
+	batch   *batch
+	done    chan error
+}
+
+// launch waits for the last batch, and begins to write the next one.
+func (f *flight) launch(ctx context.Context, b *batch) error {
+	if err := f.land(); err != nil {
+		return err
 	}
-	durable(&s)
-	return s, nil
+	f.batch, f.done = b, make(chan error, 1)
+	go func() { f.done <- f.p.flush(ctx, b) }()
+	return nil
+}
+
+// land waits until the batch in flight, if there is one, is durable, and then
+// counts it.
+func (f *flight) land() error {
+	if f.batch == nil {
+		return nil
+	}
+	b := f.batch
+	f.batch = nil
+	if err := <-f.done; err != nil {
+		return err
+	}
+	f.p.metrics.add(&b.tally)
+	f.summary.add(b)
+	f.summary.Elapsed = f.p.deps.Clock().Sub(f.started)
+	f.durable(f.summary)
+	return nil
 }
 
 func stopped(s *Summary, err error) error {
@@ -117,8 +164,8 @@ func stopped(s *Summary, err error) error {
 		s.Line, s.Accepted, s.RejectedTotal(), err)
 }
 
-// flush makes the batch durable, then counts it, then empties it.
-func (p *Pipeline) flush(ctx context.Context, b *batch, s *Summary, started time.Time) error {
+// flush makes the batch durable.
+func (p *Pipeline) flush(ctx context.Context, b *batch) error {
 	began := p.deps.Clock()
 	if err := p.write(ctx, "events", p.deps.Events, b.events); err != nil {
 		return err
@@ -126,12 +173,7 @@ func (p *Pipeline) flush(ctx context.Context, b *batch, s *Summary, started time
 	if err := p.write(ctx, "dead letters", p.deps.Dead, b.dead); err != nil {
 		return err
 	}
-	now := p.deps.Clock()
-	p.metrics.duration.Observe(now.Sub(began).Seconds())
-	p.metrics.add(&b.tally)
-	s.add(b)
-	s.Elapsed = now.Sub(started)
-	b.reset()
+	p.metrics.duration.Observe(p.deps.Clock().Sub(began).Seconds())
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,9 +143,12 @@ func TestEveryRecordEndsOnOneOfTwoTopics(t *testing.T) {
 	if len(r.events.recs) != 101 || len(r.dead.recs) != 3 {
 		t.Errorf("%d events and %d dead letters", len(r.events.recs), len(r.dead.recs))
 	}
-	for _, e := range r.events.events(t) {
+	for i, e := range r.events.events(t) {
 		if e.Tenant != "acme" || !e.Collected.Equal(now) {
 			t.Fatalf("tenant %q, collected %v", e.Tenant, e.Collected)
+		}
+		if i < 100 && e.Rows != int64(i) {
+			t.Fatalf("event %d has %d rows: the order is lost", i, e.Rows)
 		}
 	}
 	want := map[string]string{"bad_columns": "too,few", "bad_time": "Report,00010101000000,a,1,", "bad_number": "Report,20261001000000,a,-1,"}
@@ -420,12 +424,12 @@ func TestFilesWithoutRecords(t *testing.T) {
 }
 
 func TestProgressIsOfWhatIsDurable(t *testing.T) {
-	clock := now
+	var seconds atomic.Int64
 	r := newRig(t, func(c *ingest.Config, d *ingest.Deps) {
 		c.BatchRecords = 1000
-		d.Clock = func() time.Time { return clock }
+		d.Clock = func() time.Time { return now.Add(time.Duration(seconds.Load()) * time.Second) }
 	})
-	r.events.fail = func(context.Context, int) error { clock = clock.Add(time.Second); return nil }
+	r.events.fail = func(context.Context, int) error { seconds.Add(1); return nil }
 	content := csvRows(20_000)
 	var all []ingest.Progress
 	if _, err := r.IngestFile(t.Context(), write(t, content), func(p ingest.Progress) {
