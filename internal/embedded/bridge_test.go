@@ -485,3 +485,26 @@ func TestInsertsAndQueriesAtOnce(t *testing.T) {
 		t.Errorf("got %d records, want %d", got, writers*batches*size)
 	}
 }
+
+// More statements than run at once wait their turn.
+func TestManyStatementsAtOnce(t *testing.T) {
+	opts := options(clickHouse(t), password)
+	opts.MaxOpenConns, opts.MaxIdleConns = 100, 100
+	conn, err := clickhouse.Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var all sync.WaitGroup
+	for i := range uint64(100) {
+		all.Go(func() {
+			ctx := clickhouse.Context(context.Background(), clickhouse.WithSettings(clickhouse.Settings{"max_block_size": 1000 + i}))
+			var n uint64
+			err := conn.QueryRow(ctx, "SELECT toUInt64(getSetting('max_block_size')) + sleep(0.02)").Scan(&n)
+			if err != nil || n != 1000+i {
+				t.Errorf("statement %d: got %d, %v", i, n, err)
+			}
+		})
+	}
+	all.Wait()
+}

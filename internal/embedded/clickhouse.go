@@ -106,6 +106,9 @@ func prepareClickHouse(cfg ClickHouseConfig) (c *ClickHouse, err error) {
 	if cfg.Library, err = FindLibrary(cfg.Library); err != nil {
 		return nil, err
 	}
+	if cfg.Library, err = filepath.Abs(cfg.Library); err != nil { // the child works in Dir
+		return nil, fmt.Errorf("find library: %w", err)
+	}
 	lock, err := lockDir(cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -262,9 +265,7 @@ func (c *ClickHouse) spawn() (*process, error) {
 	defer statusWrite.Close()
 	cmd := &exec.Cmd{
 		Path: exe, Args: []string{exe, "embedded-clickhouse"}, Dir: c.cfg.Dir,
-		// One time zone for everyone: what a column without one means must not
-		// depend on the machine.
-		Env:    append(os.Environ(), childEnv+"=1", "TZ=UTC"),
+		Env:    childEnviron(),
 		Stdout: engineLog, Stderr: engineLog,
 		ExtraFiles: []*os.File{listenerFD - 3: socket, lockFD - 3: c.lock, statusFD - 3: statusWrite},
 	}
@@ -274,6 +275,20 @@ func (c *ClickHouse) spawn() (*process, error) {
 		return nil, errors.Join(err, statusRead.Close())
 	}
 	return p, nil
+}
+
+// childEnviron holds what loading a library takes, and none of the secrets that the
+// parent may have been given: SQL can read files, and /proc/self/environ is one.
+// The time zone is the same for everyone, as what a DateTime column without one
+// means must not depend on the machine.
+func childEnviron() []string {
+	env := []string{childEnv + "=1", "TZ=UTC"}
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "GOCOVERDIR"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
 }
 
 // launch starts a prepared child, unless Close has been called.

@@ -271,6 +271,26 @@ func TestStartIsGivenUp(t *testing.T) {
 	start(t, embedded.ClickHouseConfig{Dir: dir}) // the directory is free
 }
 
+// SQL can read files, so what the parent was given must not be in one.
+func TestTheChildHasNoSecretsOfTheParent(t *testing.T) {
+	t.Setenv("CRM_TOKEN", "a secret")
+	known := children(t, os.Getpid())
+	start(t, embedded.ClickHouseConfig{Dir: t.TempDir(), Password: password})
+	pid := newChild(t, known)
+	for _, name := range []string{"environ", "cmdline"} {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(b, []byte("a secret")) || bytes.Contains(b, []byte(password)) {
+			t.Errorf("%s shows a secret", name)
+		}
+	}
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid)); err != nil || string(b) == "0\n" {
+		t.Errorf("the child is no more likely than its parent to go when memory runs out: %q, %v", b, err)
+	}
+}
+
 func TestMemoryLimit(t *testing.T) {
 	c := start(t, embedded.ClickHouseConfig{Dir: t.TempDir(), MemoryLimit: 1 << 30})
 	conn := dial(t, c.Addr(), "")

@@ -139,9 +139,9 @@ type kafkaLogger struct{ log *slog.Logger }
 func (l kafkaLogger) Logf(level kfake.LogLevel, msg string, args ...any) {
 	switch level {
 	case kfake.LogLevelError:
-		l.log.Error("embedded kafka: " + fmt.Sprintf(msg, args...))
+		l.log.Error("embedded kafka reports an error", "text", fmt.Sprintf(msg, args...))
 	case kfake.LogLevelWarn:
-		l.log.Warn("embedded kafka: " + fmt.Sprintf(msg, args...))
+		l.log.Warn("embedded kafka reports trouble", "text", fmt.Sprintf(msg, args...))
 	default:
 	}
 }
