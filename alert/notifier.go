@@ -96,10 +96,10 @@ func (n *Notifier) claim(ctx context.Context, c stream.Claim) error {
 
 // given is nil where the claim was given up, because that is no failure.
 func given(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // batch sends what the records say and then commits them.
@@ -290,7 +290,7 @@ func (n *Notifier) persist(ctx context.Context, doing string, do func() error) e
 			return err
 		}
 		pause := n.pause(attempt, err)
-		n.deps.Logger.Warn(doing+" failed and will be tried again", "error", err, "after", pause)
+		n.deps.Logger.Warn("a step of alerting failed and will be tried again", "step", doing, "error", err, "after", pause)
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}

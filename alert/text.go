@@ -36,12 +36,14 @@ func oneLine(s string, limit int) string {
 			break
 		}
 		switch {
-		case r > ' ' && r < unicode.MaxASCII:
+		case isInvisible(r):
+			continue
+		case r > ' ' && r < unicode.MaxASCII || unicode.IsLetter(r):
 			marks = 0
 		case unicode.IsSpace(r) || r == unicode.ReplacementChar || unicode.IsControl(r):
 			blank = blank || b.Len() > 0
 			continue
-		case unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp) || isInvisible(r):
+		case unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp):
 			continue
 		case unicode.In(r, unicode.Mn, unicode.Me):
 			if marks++; marks > maxMarks {
@@ -135,26 +137,31 @@ func size(n int64) string {
 	return strconv.FormatFloat(v, 'f', 1, 64) + " " + units[unit:unit+1] + "B"
 }
 
+// spans are the units of span, the largest first.
+var spans = [...]struct {
+	noun string
+	is   time.Duration
+}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}}
+
 // span writes a duration for people, in its two largest units: 1 hour 5 minutes.
 func span(d time.Duration) string {
-	units := [...]struct {
-		noun string
-		is   time.Duration
-	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}}
-	d = d.Round(time.Second)
-	for i, u := range units {
-		if d < u.is {
-			continue
+	var parts []string
+	rest := d.Round(time.Second)
+	for _, unit := range spans {
+		if n := int64(rest / unit.is); n > 0 {
+			parts = append(parts, counted(n, unit.noun))
+			rest %= unit.is
+		} else if len(parts) > 0 {
+			break // 3 days 5 minutes is no better than 3 days
 		}
-		text := counted(int64(d/u.is), u.noun)
-		if i+1 < len(units) {
-			if rest := int64(d % u.is / units[i+1].is); rest > 0 {
-				text += " " + counted(rest, units[i+1].noun)
-			}
+		if len(parts) == 2 {
+			break
 		}
-		return text
 	}
-	return "less than a second"
+	if len(parts) == 0 {
+		return "less than a second"
+	}
+	return strings.Join(parts, " ")
 }
 
 // list joins words as in a sentence: a, b and c.

@@ -31,6 +31,7 @@ const ConsoleURL = "https://crmwatch.acme.example"
 
 // Sink runs the conformance suite. Each test gets a harness of its own.
 func Sink(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	t.Run("has a name", func(t *testing.T) {
 		name := open(t).Sink.Name()
 		if name == "" || strings.ToLower(name) != name || strings.ContainsAny(name, " /:") {
@@ -97,6 +98,7 @@ func texts(m *alert.Message) []string {
 }
 
 func drawsEverything(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	for _, f := range []alert.Finding{MassExport(), GhostAccount()} {
 		h := open(t)
 		m := alert.NewMessage(&f, ConsoleURL)
@@ -107,6 +109,7 @@ func drawsEverything(t *testing.T, open func(t *testing.T) Harness) {
 }
 
 func drawsDigest(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	h := open(t)
 	m := alert.NewDigest([]alert.Finding{MassExport(), GhostAccount(), MassExport()}, alert.DefaultConfig().MaxAge, ConsoleURL)
 	send(t, h, m)
@@ -115,6 +118,7 @@ func drawsDigest(t *testing.T, open func(t *testing.T) Harness) {
 }
 
 func drawsLittle(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	h := open(t)
 	f := Bare()
 	m := alert.NewMessage(&f, "")
@@ -130,13 +134,18 @@ func drawsLittle(t *testing.T, open func(t *testing.T) Harness) {
 }
 
 func drawsMuch(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	h := open(t)
 	m := alert.Message{ID: strings.Repeat("f", 32), Title: strings.Repeat("title ", 1000), Summary: strings.Repeat("summary ", 5000)}
 	for i := range 60 {
 		s := alert.Section{Heading: fmt.Sprintf("Section %d", i)}
 		for j := range 12 {
-			s.Facts = append(s.Facts, alert.Fact{Label: fmt.Sprintf("Label %d", j), Value: strings.Repeat("汉字", 1000)})
-			s.Lines = append(s.Lines, strings.Repeat("line ", 400))
+			length := 10
+			if i == 0 && j < 2 {
+				length = 3000
+			}
+			s.Facts = append(s.Facts, alert.Fact{Label: fmt.Sprintf("Label %d", j), Value: strings.Repeat("汉字", length)})
+			s.Lines = append(s.Lines, strings.Repeat("line ", length))
 		}
 		m.Sections = append(m.Sections, s)
 		m.Buttons = append(m.Buttons, alert.Button{Action: fmt.Sprint("act", i), Text: strings.Repeat("button ", 50), Confirm: strings.Repeat("sure? ", 100)})
@@ -148,6 +157,7 @@ func drawsMuch(t *testing.T, open func(t *testing.T) Harness) {
 }
 
 func hostileFindings(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	for i, attack := range Attacks() {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			h := open(t)
@@ -163,6 +173,7 @@ func hostileFindings(t *testing.T, open func(t *testing.T) Harness) {
 
 // hostileMessages bypasses what alert cleans: a sink must not depend on it.
 func hostileMessages(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	for i, attack := range Attacks() {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			h := open(t)
@@ -178,6 +189,7 @@ func hostileMessages(t *testing.T, open func(t *testing.T) Harness) {
 }
 
 func obeysContext(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	h := open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -187,6 +199,7 @@ func obeysContext(t *testing.T, open func(t *testing.T) Harness) {
 }
 
 func concurrent(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	h := open(t)
 	var wg sync.WaitGroup
 	var want []string

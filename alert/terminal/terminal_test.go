@@ -206,7 +206,7 @@ func TestDetect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	cases := []struct {
 		name   string
 		getenv func(string) string

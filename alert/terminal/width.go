@@ -22,12 +22,11 @@ func runeCells(r rune) int {
 	if r <= unicode.MaxASCII {
 		return 1
 	}
-	if unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) {
-		return 0
-	}
-	switch width.LookupRune(r).Kind() {
-	case width.EastAsianWide, width.EastAsianFullwidth:
+	switch kind := width.LookupRune(r).Kind(); {
+	case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
 		return 2
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
 	default:
 		return 1
 	}
@@ -52,7 +51,7 @@ func wrap(s string, columns int) []string {
 			head := fit(word, columns)
 			lines = append(lines, head)
 			word = word[len(head):]
-			n = cells(word)
+			n -= cells(head)
 		}
 		line, used = word, n
 	}

@@ -37,10 +37,10 @@ func checkBlock(b object) string {
 	case "section":
 		return checkSection(b)
 	case "context":
-		return checkEach(b["elements"], 1, 10, func(e object) string { return checkText(e, 3000, "plain_text", "mrkdwn") })
+		return checkEach(b["elements"], 10, func(e object) string { return checkText(e, 3000, "plain_text", "mrkdwn") })
 	case "actions":
 		actions := map[any]bool{}
-		return checkEach(b["elements"], 1, 25, func(e object) string {
+		return checkEach(b["elements"], 25, func(e object) string {
 			if actions[e["action_id"]] {
 				return "an action_id is there twice"
 			}
@@ -48,7 +48,7 @@ func checkBlock(b object) string {
 			return checkButton(e)
 		})
 	case "rich_text":
-		return checkEach(b["elements"], 1, 1000, checkRich)
+		return checkEach(b["elements"], 1000, checkRich)
 	case "divider":
 		return ""
 	default:
@@ -68,13 +68,13 @@ func checkSection(b object) string {
 	if b["fields"] == nil {
 		return ""
 	}
-	return checkEach(b["fields"], 1, 10, func(f object) string { return checkText(f, 2000, "plain_text", "mrkdwn") })
+	return checkEach(b["fields"], 10, func(f object) string { return checkText(f, 2000, "plain_text", "mrkdwn") })
 }
 
-func checkEach(v any, least, most int, check func(object) string) string {
+func checkEach(v any, most int, check func(object) string) string {
 	list, ok := v.([]any)
-	if !ok || len(list) < least || len(list) > most {
-		return fmt.Sprintf("not a list of %d to %d", least, most)
+	if !ok || len(list) == 0 || len(list) > most {
+		return fmt.Sprintf("not a list of 1 to %d", most)
 	}
 	for i, e := range list {
 		o, ok := e.(object)
@@ -139,9 +139,9 @@ func checkRich(e object) string {
 		if e["style"] != "bullet" && e["style"] != "ordered" {
 			return "a list without style"
 		}
-		return checkEach(e["elements"], 1, 1000, checkRich)
+		return checkEach(e["elements"], 1000, checkRich)
 	case "rich_text_section":
-		return checkEach(e["elements"], 1, 1000, checkRich)
+		return checkEach(e["elements"], 1000, checkRich)
 	case "text":
 		if text, _ := e["text"].(string); text == "" {
 			return "an empty text"

