@@ -67,6 +67,7 @@ func (h inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestConformance(t *testing.T) {
 	alerttest.Sink(t, func(t *testing.T) alerttest.Harness {
+		t.Helper()
 		workspace, sink := open(t)
 		t.Cleanup(func() {
 			for _, problem := range workspace.Problems() {
@@ -86,7 +87,10 @@ func TestConformance(t *testing.T) {
 				}
 				return b.String()
 			},
-			Inert: func(t *testing.T, links []alert.Link) { inert(t, workspace, links) },
+			Inert: func(t *testing.T, links []alert.Link) {
+				t.Helper()
+				inert(t, workspace, links)
+			},
 		}
 	})
 }

@@ -83,8 +83,8 @@ func (c *card) clean(s string) string {
 
 func (c *card) title(m *alert.Message) {
 	badge := " ALERT "
-	if m.Level != "" {
-		badge = " " + strings.ToUpper(c.clean(string(m.Level))) + " "
+	if _, known := levelStyle[m.Level]; known {
+		badge = " " + strings.ToUpper(string(m.Level)) + " "
 	}
 	if !c.cfg.Color {
 		badge = "[" + strings.TrimSpace(badge) + "]"

@@ -56,9 +56,12 @@ func TestConformance(t *testing.T) {
 			alerttest.Sink(t, func(*testing.T) alerttest.Harness {
 				s := &screen{}
 				h := alerttest.Harness{
-					Sink:  terminal.New(s, cfg),
-					Seen:  func() string { return read(s.String()) },
-					Inert: func(t *testing.T, _ []alert.Link) { inert(t, s.String(), cfg) },
+					Sink: terminal.New(s, cfg),
+					Seen: func() string { return read(s.String()) },
+					Inert: func(t *testing.T, _ []alert.Link) {
+						t.Helper()
+						inert(t, s.String(), cfg)
+					},
 				}
 				if cfg.ASCII {
 					h.Write = asciiOnly
