@@ -57,7 +57,7 @@ func makeRecord(i int) record {
 	texts := []string{"", "plain", "张伟 的 客户", "a\x00b\tc\nd\r\\'\"`", "\xff\xfe not utf-8", strings.Repeat("x", 300)}
 	text := texts[i%len(texts)]
 	r := record{
-		ID: 1<<64 - 1 - uint64(i), At: base.Truncate(time.Millisecond), Short: base.Truncate(time.Second), //nolint:gosec // i is positive
+		ID: 1<<64 - 1 - uint64(i), At: base.Truncate(time.Millisecond), Short: base.Truncate(time.Second),
 		Delta: -int64(i) << 20, Kind: fmt.Sprint("kind", i%7), Text: text, List: []string{}, Flag: i%2 == 0,
 		Share: float64(i) / 3, Numbers: []uint32{}, Settings: map[string]string{},
 	}
@@ -70,7 +70,7 @@ func makeRecord(i int) record {
 	return r
 }
 
-func insertRecords(t testing.TB, conn driver.Conn, table string, from, to int) {
+func insertRecords(t *testing.T, conn driver.Conn, table string, from, to int) {
 	t.Helper()
 	batch, err := conn.PrepareBatch(context.Background(), "INSERT INTO "+table)
 	if err != nil {
@@ -97,7 +97,7 @@ func TestRecordsComeBackAsTheyWent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	i := 0
 	for ; rows.Next(); i++ {
 		var r record
@@ -154,7 +154,7 @@ func TestDatabaseOfTheClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer within.Close()
+	defer func() { _ = within.Close() }()
 	exec1(t, within, "INSERT INTO mine VALUES (1), (2)")
 	if got := one[uint64](t, context.Background(), within, "SELECT count() FROM mine"); got != 2 {
 		t.Errorf("got %d rows, want 2", got)
@@ -338,8 +338,8 @@ func drain(ctx context.Context, conn driver.Conn, query string) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() { //nolint:revive // only the end is of interest
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
 	}
 	return rows.Err()
 }
@@ -357,7 +357,7 @@ func TestBadInsertStoresNothing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			resp := post(t, "/?query="+urlEscape(tt.statement), tt.body)
-			if resp.StatusCode != 500 || resp.Header.Get("X-ClickHouse-Exception-Code") == "" {
+			if resp.StatusCode != http.StatusInternalServerError || resp.Header.Get("X-ClickHouse-Exception-Code") == "" {
 				t.Errorf("got %s, code %q, want 500 and a code", resp.Status, resp.Header.Get("X-ClickHouse-Exception-Code"))
 			}
 		})
@@ -494,7 +494,7 @@ func TestManyStatementsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var all sync.WaitGroup
 	for i := range uint64(100) {
 		all.Go(func() {

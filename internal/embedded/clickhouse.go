@@ -73,7 +73,7 @@ func StartClickHouse(ctx context.Context, cfg ClickHouseConfig) (*ClickHouse, er
 	if os.Getenv(childEnv) != "" {
 		return nil, errors.New("start clickhouse: this is the child already: embedded.Child must be the first call of main and of TestMain")
 	}
-	c, err := prepareClickHouse(cfg)
+	c, err := prepareClickHouse(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("start clickhouse: %w", err)
 	}
@@ -91,7 +91,7 @@ func StartClickHouse(ctx context.Context, cfg ClickHouseConfig) (*ClickHouse, er
 }
 
 // prepareClickHouse takes what outlives a child: the directory and the address.
-func prepareClickHouse(cfg ClickHouseConfig) (c *ClickHouse, err error) {
+func prepareClickHouse(ctx context.Context, cfg ClickHouseConfig) (c *ClickHouse, err error) {
 	cfg.Addr = cmp.Or(cfg.Addr, "127.0.0.1:0")
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	if cfg.Dir == "" {
@@ -113,7 +113,7 @@ func prepareClickHouse(cfg ClickHouseConfig) (c *ClickHouse, err error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", cfg.Addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -252,17 +252,17 @@ func (c *ClickHouse) spawn() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer engineLog.Close()
+	defer func() { _ = engineLog.Close() }()
 	socket, err := c.listener.File()
 	if err != nil {
 		return nil, fmt.Errorf("share listener: %w", err)
 	}
-	defer socket.Close()
+	defer func() { _ = socket.Close() }()
 	statusRead, statusWrite, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make status pipe: %w", err)
 	}
-	defer statusWrite.Close()
+	defer func() { _ = statusWrite.Close() }()
 	cmd := &exec.Cmd{
 		Path: exe, Args: []string{exe, "embedded-clickhouse"}, Dir: c.cfg.Dir,
 		Env:    childEnviron(),
@@ -307,7 +307,7 @@ func (c *ClickHouse) launch(p *process) (err error) {
 	c.process = p
 	// It fits into the pipe, so this does not wait for the child. Should the
 	// child be gone already, waiting for it will tell.
-	_ = json.NewEncoder(p.stdin).Encode(childConfig{
+	_ = json.NewEncoder(p.stdin).Encode(childConfig{ //nolint:gosec // a private pipe is where the password belongs
 		Library: c.cfg.Library, Path: c.cfg.Dir, Password: c.cfg.Password, MemoryLimit: c.cfg.MemoryLimit,
 	})
 	return nil
@@ -339,7 +339,7 @@ type process struct {
 // awaitReady waits for the child's line, or its end, and returns the version of
 // the engine.
 func (p *process) awaitReady(limit time.Duration) (version string, err error) {
-	defer p.status.Close()
+	defer func() { _ = p.status.Close() }()
 	timer := time.AfterFunc(limit, func() { _ = p.cmd.Process.Kill() })
 	defer timer.Stop()
 	line, err := bufio.NewReader(p.status).ReadString('\n')

@@ -25,7 +25,7 @@ import (
 
 const numbersTable = "CREATE TABLE IF NOT EXISTS n (a UInt64) ENGINE = MergeTree ORDER BY a"
 
-func insertNumbers(t testing.TB, conn driver.Conn, numbers ...uint64) {
+func insertNumbers(t *testing.T, conn driver.Conn, numbers ...uint64) {
 	t.Helper()
 	batch, err := conn.PrepareBatch(context.Background(), "INSERT INTO n")
 	if err != nil {
@@ -41,7 +41,7 @@ func insertNumbers(t testing.TB, conn driver.Conn, numbers ...uint64) {
 	}
 }
 
-func sum(t testing.TB, conn driver.Conn) uint64 {
+func sum(t *testing.T, conn driver.Conn) uint64 {
 	t.Helper()
 	return one[uint64](t, context.Background(), conn, "SELECT sum(a) FROM n")
 }

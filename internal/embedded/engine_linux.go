@@ -142,7 +142,7 @@ func (e *engine) connect(options ...string) (*session, error) {
 		pin.Pin(argv[i])
 	}
 	pin.Pin(&argv[0])
-	conn := e.lib.connect(int32(len(args)), &argv[0]) //nolint:gosec // a handful
+	conn := e.lib.connect(int32(len(args)), &argv[0])
 	if conn == nil {
 		return nil, errors.New("the engine refused the connection")
 	}
@@ -166,7 +166,7 @@ func (s *session) run(query, format string, params []param) ([]byte, error) {
 }
 
 // analysis is the C structure of chdb_classify_query_n.
-type analysis struct{ size, statements, flags, kind uint32 }
+type analysis struct{ size, statements, _, kind uint32 }
 
 // classify says what a text would do, without doing it.
 func (s *session) classify(query string) (class, error) {
@@ -193,7 +193,7 @@ func (s *session) take(result unsafe.Pointer) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	return append([]byte(nil), unsafe.Slice(s.lib.resultBuffer(result), n)...), nil
+	return append([]byte(nil), unsafe.Slice(s.lib.resultBuffer(result), n)...), nil //nolint:gosec // the engine gives an address and a length
 }
 
 // errNotStreamed says that the engine streams the results of SELECT only.

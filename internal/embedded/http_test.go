@@ -27,7 +27,7 @@ func request(t *testing.T, method, target, body string, change func(*http.Reques
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestWrongPasswordOfTheClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.Ping(t.Context()); code(err) != 516 {
 		t.Errorf("got %v, want code 516", err)
 	}

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -99,7 +100,9 @@ func (cfg KafkaConfig) options(dir string) []kfake.Opt {
 		kfake.ClusterID("crmwatch-embedded"),
 		kfake.DataDir(dir),
 		kfake.SyncWrites(),
-		kfake.ListenFn(func(network, _ string) (net.Listener, error) { return net.Listen(network, cfg.Addr) }),
+		kfake.ListenFn(func(network, _ string) (net.Listener, error) {
+			return new(net.ListenConfig).Listen(context.Background(), network, cfg.Addr)
+		}),
 		kfake.WithLogger(kafkaLogger{cmp.Or(cfg.Logger, slog.Default())}),
 	}
 	if cfg.Password != "" {

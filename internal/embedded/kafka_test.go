@@ -76,7 +76,7 @@ func consume(t *testing.T, addr, topic string, n int) (values []string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	r := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{addr}, Topic: topic, MaxWait: 100 * time.Millisecond})
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	for range n {
 		m, err := r.ReadMessage(ctx)
 		if err != nil {
@@ -304,7 +304,7 @@ func TestKafkaStartFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer busy.Close()
+	defer func() { _ = busy.Close() }()
 	used, broken := t.TempDir(), t.TempDir()
 	startKafka(t, embedded.KafkaConfig{Dir: used})
 	if err := os.MkdirAll(filepath.Join(broken, "broker"), 0o700); err != nil {

@@ -46,6 +46,7 @@ func TestFindLibrary(t *testing.T) {
 	}
 	inCache := filepath.Join(cache, "crmwatch", "libchdb-"+embedded.LibraryVersion(), "libchdb.so")
 	beside := filepath.Join(filepath.Dir(os.Args[0]), "lib", "libchdb.so")
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(beside)) }) // other tests look there too
 	fails("", inCache, beside)
 	find("", touch(t, inCache))
 	find("", touch(t, beside))

@@ -118,7 +118,7 @@ var shared struct {
 }
 
 // needLibrary skips a test where the engine's library is not installed.
-func needLibrary(t testing.TB) {
+func needLibrary(t *testing.T) {
 	t.Helper()
 	if _, err := embedded.FindLibrary(""); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -129,7 +129,7 @@ func needLibrary(t testing.TB) {
 }
 
 // clickHouse returns the address of the shared server.
-func clickHouse(t testing.TB) string {
+func clickHouse(t *testing.T) string {
 	t.Helper()
 	needLibrary(t)
 	shared.once.Do(func() {
@@ -173,7 +173,7 @@ func options(addr, password string) *clickhouse.Options {
 }
 
 // dial opens a client as the product does.
-func dial(t testing.TB, addr, password string) driver.Conn {
+func dial(t *testing.T, addr, password string) driver.Conn {
 	t.Helper()
 	conn, err := clickhouse.Open(options(addr, password))
 	if err != nil {
@@ -184,7 +184,7 @@ func dial(t testing.TB, addr, password string) driver.Conn {
 }
 
 // database makes a database on the shared server for one test.
-func database(t testing.TB) (conn driver.Conn, name string) {
+func database(t *testing.T) (conn driver.Conn, name string) {
 	t.Helper()
 	conn = dial(t, clickHouse(t), password)
 	name = "t_" + strings.ToLower(strings.NewReplacer("/", "_", "#", "_").Replace(t.Name()))
@@ -193,7 +193,7 @@ func database(t testing.TB) (conn driver.Conn, name string) {
 	return conn, name
 }
 
-func exec1(t testing.TB, conn driver.Conn, statement string) {
+func exec1(t *testing.T, conn driver.Conn, statement string) {
 	t.Helper()
 	if err := conn.Exec(context.Background(), statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)
@@ -201,7 +201,7 @@ func exec1(t testing.TB, conn driver.Conn, statement string) {
 }
 
 // one is the single value a query returns.
-func one[T any](t testing.TB, ctx context.Context, conn driver.Conn, query string, args ...any) T {
+func one[T any](t *testing.T, ctx context.Context, conn driver.Conn, query string, args ...any) T {
 	t.Helper()
 	var v T
 	if err := conn.QueryRow(ctx, query, args...).Scan(&v); err != nil {

@@ -40,5 +40,5 @@ func keepSignals(run func()) {
 func changeSignal(sig syscall.Signal, set, get *sigaction) {
 	const sizeofSigset = 8
 	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig),
-		uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(get)), sizeofSigset, 0, 0)
+		uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(get)), sizeofSigset, 0, 0) //nolint:gosec // the kernel takes addresses
 }

@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -47,7 +48,7 @@ func TestParseStatement(t *testing.T) {
 			for name, values := range tt.options {
 				q[name] = values
 			}
-			st, err := parseStatement(httptest.NewRequest("POST", "/?"+q.Encode(), strings.NewReader(tt.body)))
+			st, err := parseStatement(httptest.NewRequest(http.MethodPost, "/?"+q.Encode(), strings.NewReader(tt.body)))
 			if err != nil {
 				t.Fatal(err)
 			}

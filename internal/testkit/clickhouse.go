@@ -32,17 +32,17 @@ var clickHouse struct {
 // The package needs [Main].
 //
 // Without the engine's library the test is skipped, unless CI=true.
-func ClickHouse(t testing.TB) (addr, password string) {
-	t.Helper()
+func ClickHouse(tb testing.TB) (addr, password string) {
+	tb.Helper()
 	if !process.mainRuns {
-		t.Fatal("the package needs func TestMain(m *testing.M) { testkit.Main(m) }")
+		tb.Fatal("the package needs func TestMain(m *testing.M) { testkit.Main(m) }")
 	}
 	clickHouse.once.Do(func() { clickHouse.err = startClickHouse() })
 	if errors.Is(clickHouse.err, errNoLibrary) && os.Getenv("CI") != "true" {
-		t.Skip(clickHouse.err)
+		tb.Skip(clickHouse.err)
 	}
 	if clickHouse.err != nil {
-		t.Fatal(clickHouse.err)
+		tb.Fatal(clickHouse.err)
 	}
 	return clickHouse.addr, clickHouse.password
 }
@@ -78,34 +78,34 @@ func startClickHouse() error {
 
 // Database is [ClickHouse] with a database that belongs to this test and goes with
 // it.
-func Database(t testing.TB) (addr, password, database string) {
-	t.Helper()
-	addr, password = ClickHouse(t)
+func Database(tb testing.TB) (addr, password, database string) {
+	tb.Helper()
+	addr, password = ClickHouse(tb)
 	database = "t_" + strings.ToLower(rand.Text())
-	execute(t, addr, password, "CREATE DATABASE "+database)
-	t.Cleanup(func() { execute(t, addr, password, "DROP DATABASE "+database+" SYNC") })
+	execute(tb, addr, password, "CREATE DATABASE "+database)
+	tb.Cleanup(func() { execute(tb, addr, password, "DROP DATABASE "+database+" SYNC") })
 	return addr, password, database
 }
 
 // execute runs a statement over plain HTTP, so that the kit needs no client library.
-func execute(t testing.TB, addr, password, statement string) {
-	t.Helper()
+func execute(tb testing.TB, addr, password, statement string) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/", strings.NewReader(statement))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	req.SetBasicAuth("default", password)
 	// A kept connection would look like a leak to a test that counts goroutines.
 	req.Close = true
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Errorf("%s: %v", statement, err)
+		tb.Errorf("%s: %v", statement, err)
 		return
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		t.Errorf("%s: %s, code %s", statement, resp.Status, resp.Header.Get("X-ClickHouse-Exception-Code"))
+		tb.Errorf("%s: %s, code %s", statement, resp.Status, resp.Header.Get("X-ClickHouse-Exception-Code"))
 	}
 }
