@@ -1,0 +1,29 @@
+package detect
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	events      prometheus.Counter
+	poison      prometheus.Counter
+	late        prometheus.Counter
+	findings    *prometheus.CounterVec
+	watermark   *prometheus.GaugeVec
+	groups      *prometheus.GaugeVec
+	checkpoints prometheus.Histogram
+	restored    prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		events:      prometheus.NewCounter(prometheus.CounterOpts{Name: "crmwatch_detect_events_total", Help: "Events that the detector took in."}),
+		poison:      prometheus.NewCounter(prometheus.CounterOpts{Name: "crmwatch_detect_poison_total", Help: "Messages of the event topic that are no events and went to the dead-letter topic."}),
+		late:        prometheus.NewCounter(prometheus.CounterOpts{Name: "crmwatch_detect_late_total", Help: "Times an event came too late to be counted by a rule."}),
+		findings:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmwatch_detect_findings_total", Help: "Findings by rule."}, []string{"rule", "level"}),
+		watermark:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmwatch_detect_watermark_timestamp_seconds", Help: "Newest event time taken in, by partition, in seconds since 1970; the watermark delay is time() minus this."}, []string{"partition"}),
+		groups:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmwatch_detect_windows", Help: "Windows kept in memory, by partition."}, []string{"partition"}),
+		checkpoints: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "crmwatch_detect_checkpoint_duration_seconds", Help: "How long it took to make a checkpoint durable.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
+		restored:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "crmwatch_detect_restore_duration_seconds", Help: "How long the last restore of a partition's state took."}),
+	}
+	reg.MustRegister(m.events, m.poison, m.late, m.findings, m.watermark, m.groups, m.checkpoints, m.restored)
+	return m
+}
