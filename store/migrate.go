@@ -21,6 +21,10 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
+// ErrSchema says that the database and this binary do not fit together, which no
+// retry changes.
+var ErrSchema = errors.New("the schema does not fit")
+
 // Migrate brings the schema up to this binary and the retention up to the
 // configuration. It may be called at every start, by several processes at once,
 // and again after it was cut off anywhere: each migration is one idempotent
@@ -54,7 +58,7 @@ func (db *DB) migrate(ctx context.Context, files fs.FS) error {
 	}
 	pending, err := compare(all[1:], applied)
 	if err != nil {
-		return fmt.Errorf("migrate database %s: %w", db.cfg.Database, err)
+		return fmt.Errorf("migrate database %s: %w: %w", db.cfg.Database, ErrSchema, err)
 	}
 	for _, m := range pending {
 		if err := db.apply(ctx, m); err != nil {
