@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/crmwatch/crmwatch/internal/app"
+)
+
+// checkCmd checks the configuration and the rules without starting anything.
+type checkCmd struct{}
+
+func (checkCmd) Run(c *cli) error {
+	cfg, err := app.Load(c.Config, os.LookupEnv)
+	if err != nil {
+		return fmt.Errorf("configuration:\n%w", err)
+	}
+	set, err := app.LoadRules(cfg.Rules)
+	if err != nil {
+		return fmt.Errorf("rules:\n%w", err)
+	}
+	fmt.Printf("configuration ok; %d rules and %d correlations ok (version %s)\n", len(set.Rules()), len(set.Correlations()), set.Version())
+	return nil
+}
+
+// rulesCmd groups the commands on rules.
+type rulesCmd struct {
+	Check rulesCheckCmd `cmd:"" help:"Check rule files; without a directory the configured ones."`
+	List  rulesListCmd  `cmd:"" help:"List the rules."`
+}
+
+type rulesCheckCmd struct {
+	Dir string `arg:"" optional:"" type:"existingdir" help:"Directory of Sigma rules."`
+}
+
+func (r rulesCheckCmd) Run(c *cli) error {
+	cfg, err := app.Load(c.Config, os.LookupEnv)
+	if err != nil {
+		return fmt.Errorf("configuration:\n%w", err)
+	}
+	if r.Dir != "" {
+		cfg.Rules.Dir = r.Dir
+	}
+	set, err := app.LoadRules(cfg.Rules)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d rules and %d correlations ok (version %s)\n", len(set.Rules()), len(set.Correlations()), set.Version())
+	return nil
+}
+
+type rulesListCmd struct{}
+
+func (rulesListCmd) Run(c *cli) error {
+	cfg, err := app.Load(c.Config, os.LookupEnv)
+	if err != nil {
+		return fmt.Errorf("configuration:\n%w", err)
+	}
+	set, err := app.LoadRules(cfg.Rules)
+	if err != nil {
+		return err
+	}
+	for _, r := range set.Rules() {
+		if r.Alerts {
+			fmt.Printf("%-24s %-13s %-7s %s\n", r.Name, r.Level, r.Response, r.Title)
+		}
+	}
+	for _, r := range set.Correlations() {
+		fmt.Printf("%-24s %-13s %-7s %s\n", r.Name, r.Level, r.Response, r.Title)
+	}
+	return nil
+}
+
+// healthCmd is the health check of a container.
+type healthCmd struct {
+	URL     string        `help:"Where to ask." default:"http://127.0.0.1:9480/readyz"`
+	Timeout time.Duration `help:"How long to wait for the answer." default:"3s"`
+}
+
+func (h healthCmd) Run() error {
+	ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.URL, nil)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", h.URL, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", h.URL, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s: not ready", h.URL, resp.Status)
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/crmwatch/crmwatch/internal/app"
+)
+
+// rosterCmd groups the commands on the roster.
+type rosterCmd struct {
+	Load rosterLoadCmd `cmd:"" help:"Load people from a CSV file; people who are not in it are kept."`
+}
+
+type rosterLoadCmd struct {
+	File string `arg:"" type:"existingfile" help:"CSV file with a header row."`
+}
+
+func (r rosterLoadCmd) Run(c *cli) error {
+	cfg, err := app.Load(c.Config, os.LookupEnv)
+	if err != nil {
+		return fmt.Errorf("configuration:\n%w", err)
+	}
+	ctx, stop := signalled()
+	defer stop()
+	return attach(ctx, cfg, func(ctx context.Context, a *app.App) error {
+		people, err := a.ReadRoster(r.File)
+		if err != nil {
+			return err
+		}
+		if err := a.PublishRoster(ctx, people); err != nil {
+			return err
+		}
+		fmt.Printf("%s: %d people\n", r.File, len(people))
+		return a.Drained(ctx)
+	})
+}

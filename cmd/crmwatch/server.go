@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/crmwatch/crmwatch/internal/app"
+	"github.com/crmwatch/crmwatch/internal/embedded"
+)
+
+// servers are the embedded Kafka and ClickHouse that a process started because
+// the configuration names none. Once started, they stand in the configuration as
+// if they had been named there: nothing else knows the difference.
+type servers struct {
+	kafka      *embedded.Kafka
+	clickhouse *embedded.ClickHouse
+	lock       *os.File
+}
+
+// endpoints is what other commands need to reach the embedded servers of a
+// running process. The file is readable by its owner only.
+type endpoints struct {
+	PID        int    `json:"pid"`
+	Kafka      string `json:"kafka,omitempty"`
+	ClickHouse string `json:"clickhouse,omitempty"`
+	Password   string `json:"password"`
+}
+
+const (
+	kafkaUser      = "crmwatch"
+	clickhouseUser = "default"
+)
+
+// errInUse says that another process runs on the data directory.
+var errInUse = errors.New("another crmwatch runs on this data directory")
+
+// startServers locks the data directory and starts what the configuration does
+// not name. The error is errInUse when another process has the directory.
+func startServers(ctx context.Context, cfg *app.Config, log *slog.Logger) (s *servers, err error) {
+	s = &servers{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	if s.lock, err = lockDir(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	e := endpoints{PID: os.Getpid(), Password: rand.Text()}
+	if len(cfg.Kafka.Brokers) == 0 {
+		if err := s.startKafka(cfg, e.Password, log); err != nil {
+			return nil, err
+		}
+		e.Kafka = s.kafka.Addr()
+	}
+	if len(cfg.ClickHouse.Addrs) == 0 {
+		if err := s.startClickHouse(ctx, cfg, e.Password, log); err != nil {
+			return nil, err
+		}
+		e.ClickHouse = s.clickhouse.Addr()
+	}
+	e.apply(cfg)
+	return s, e.write(cfg.DataDir)
+}
+
+func (s *servers) startKafka(cfg *app.Config, password string, log *slog.Logger) (err error) {
+	s.kafka, err = embedded.StartKafka(embedded.KafkaConfig{
+		Dir: filepath.Join(cfg.DataDir, "kafka"), Addr: "127.0.0.1:0", User: kafkaUser, Password: password,
+		MaxMessageBytes: app.MaxMessageBytes, Logger: log.With("server", "kafka"),
+	})
+	if err != nil {
+		return fmt.Errorf("start embedded Kafka: %w", err)
+	}
+	return nil
+}
+
+func (s *servers) startClickHouse(ctx context.Context, cfg *app.Config, password string, log *slog.Logger) error {
+	lib, err := embedded.FindLibrary(cfg.ClickHouse.Library)
+	if err != nil {
+		return fmt.Errorf("start embedded ClickHouse: %w", err)
+	}
+	s.clickhouse, err = embedded.StartClickHouse(ctx, embedded.ClickHouseConfig{
+		Dir: filepath.Join(cfg.DataDir, "clickhouse"), Addr: "127.0.0.1:0", Library: lib, Password: password, Logger: log.With("server", "clickhouse"),
+	})
+	if err != nil {
+		return fmt.Errorf("start embedded ClickHouse: %w", err)
+	}
+	return nil
+}
+
+// apply names the servers in the configuration.
+func (e endpoints) apply(cfg *app.Config) {
+	if e.Kafka != "" {
+		cfg.Kafka.Brokers = []string{e.Kafka}
+		cfg.Kafka.SASL = app.SASL{Mechanism: "plain", User: kafkaUser, Password: app.NewSecret(e.Password)}
+		cfg.Kafka.Replication = 1
+	}
+	if e.ClickHouse != "" {
+		cfg.ClickHouse.Addrs, cfg.ClickHouse.Protocol = []string{e.ClickHouse}, "http"
+		cfg.ClickHouse.User, cfg.ClickHouse.Password = clickhouseUser, app.NewSecret(e.Password)
+	}
+}
+
+func endpointsFile(dir string) string { return filepath.Join(dir, "endpoints.json") }
+
+func (e endpoints) write(dir string) error {
+	b, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode endpoints: %w", err)
+	}
+	tmp := endpointsFile(dir) + ".tmp"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return fmt.Errorf("write endpoints: %w", err)
+	}
+	if err := os.Rename(tmp, endpointsFile(dir)); err != nil {
+		return fmt.Errorf("write endpoints: %w", err)
+	}
+	return nil
+}
+
+// runningServers reads where the servers of the process are that has the data
+// directory.
+func runningServers(dir string) (e endpoints, err error) {
+	b, err := os.ReadFile(endpointsFile(dir))
+	if err != nil {
+		return e, fmt.Errorf("read endpoints of the running crmwatch: %w", err)
+	}
+	if err := json.Unmarshal(b, &e); err != nil {
+		return e, fmt.Errorf("decode %s: %w", endpointsFile(dir), err)
+	}
+	return e, nil
+}
+
+// lockDir makes sure that one process at a time runs on the directory. The lock
+// ends with the process, however that ends.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory: %w", err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errors.Join(fmt.Errorf("%w: %s", errInUse, dir), f.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock data directory: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+// close stops the servers, last started first, and gives up the directory.
+func (s *servers) close() error {
+	var errs []error
+	if s.clickhouse != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), clickhouseStopWithin)
+		defer cancel()
+		errs = append(errs, s.clickhouse.Close(ctx))
+	}
+	if s.kafka != nil {
+		errs = append(errs, s.kafka.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, os.Remove(endpointsFile(filepath.Dir(s.lock.Name()))), s.lock.Close())
+	}
+	if err := errors.Join(errs...); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("stop embedded servers: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+)
+
+// Component is a part whose state /readyz tells.
+type Component string
+
+// The components. ClickHouse being down delays the archive and nothing else, so
+// it does not make the process unready.
+const (
+	ComponentKafka      Component = "kafka"
+	ComponentRoster     Component = "roster"
+	ComponentClickHouse Component = "clickhouse"
+)
+
+var required = []Component{ComponentKafka, ComponentRoster}
+
+var errStarting = errors.New("starting")
+
+// Health collects what state the components are in.
+type Health struct {
+	log *slog.Logger
+
+	mu     sync.Mutex // guards states
+	states map[Component]error
+}
+
+// NewHealth returns a Health with every component starting.
+func NewHealth(log *slog.Logger) *Health {
+	return &Health{log: log, states: map[Component]error{ComponentKafka: errStarting, ComponentRoster: errStarting, ComponentClickHouse: errStarting}}
+}
+
+// Set tells the state of a component, nil meaning that it works. A change is
+// logged once.
+func (h *Health) Set(c Component, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.states[c]
+	h.states[c] = err
+	switch {
+	case err == nil && was != nil:
+		h.log.Info("component is ready", "component", string(c))
+	case err != nil && (was == nil || was.Error() != err.Error()):
+		h.log.Warn("component is not ready", "component", string(c), "error", err)
+	}
+}
+
+// Ready reports whether everything works that events and alerts need.
+func (h *Health) Ready() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range required {
+		if h.states[c] != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// ServeHTTP answers /readyz: 200 when ready, 503 when not, and the state of each
+// component in either case. Errors stay in the log: they name hosts.
+func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	ready := h.Ready()
+	h.mu.Lock()
+	states := map[Component]string{}
+	for c, err := range h.states {
+		states[c] = "ok"
+		if errors.Is(err, errStarting) {
+			states[c] = "starting"
+		} else if err != nil {
+			states[c] = "down"
+		}
+	}
+	h.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	if !ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"ready": ready, "components": states})
+}
