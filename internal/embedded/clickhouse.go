@@ -244,7 +244,7 @@ func (c *ClickHouse) run(ready func()) error {
 
 // spawn starts this binary again as a child and hands it its configuration.
 func (c *ClickHouse) spawn() (*process, error) {
-	exe, err := os.Executable()
+	exe, err := ownBinary()
 	if err != nil {
 		return nil, fmt.Errorf("find own binary: %w", err)
 	}
@@ -264,7 +264,7 @@ func (c *ClickHouse) spawn() (*process, error) {
 	}
 	defer func() { _ = statusWrite.Close() }()
 	cmd := &exec.Cmd{
-		Path: exe, Args: []string{exe, "embedded-clickhouse"}, Dir: c.cfg.Dir,
+		Path: exe, Args: []string{os.Args[0], "embedded-clickhouse"}, Dir: c.cfg.Dir,
 		Env:    childEnviron(),
 		Stdout: engineLog, Stderr: engineLog,
 		ExtraFiles: []*os.File{listenerFD - 3: socket, lockFD - 3: c.lock, statusFD - 3: statusWrite},

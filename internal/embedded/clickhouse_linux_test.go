@@ -225,6 +225,27 @@ func TestAKilledParentLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestItIsStartedAgainFromABinaryThatIsGone(t *testing.T) {
+	needLibrary(t)
+	code, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(t.TempDir(), "binary")
+	if err := os.WriteFile(binary, code, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	parent, addr := helperFrom(t, binary, "clickhouse", t.TempDir())
+	if err := os.Remove(binary); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(children(t, parent.Process.Pid)[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	conn := dial(t, addr, "")
+	eventually(t, "it answers again", func() bool { return conn.Ping(context.Background()) == nil })
+}
+
 func TestStartFails(t *testing.T) {
 	needLibrary(t)
 	notALibrary := filepath.Join(t.TempDir(), "libchdb.so")

@@ -55,13 +55,13 @@ func runHelper(kind, dir string) int {
 
 func startHelper(kind, dir string) (addr string, err error) {
 	if kind == "kafka" {
-		k, err := embedded.StartKafka(embedded.KafkaConfig{Dir: dir})
+		k, err := embedded.StartKafka(embedded.KafkaConfig{Dir: dir, Logger: quiet()})
 		if err != nil {
 			return "", err
 		}
 		return k.Addr(), nil
 	}
-	c, err := embedded.StartClickHouse(context.Background(), embedded.ClickHouseConfig{Dir: dir})
+	c, err := embedded.StartClickHouse(context.Background(), embedded.ClickHouseConfig{Dir: dir, Logger: quiet()})
 	if err != nil {
 		return "", err
 	}
@@ -71,7 +71,12 @@ func startHelper(kind, dir string) (addr string, err error) {
 // helper runs such a process.
 func helper(t *testing.T, kind, dir string) (cmd *exec.Cmd, addr string) {
 	t.Helper()
-	cmd = exec.Command(os.Args[0])
+	return helperFrom(t, os.Args[0], kind, dir)
+}
+
+func helperFrom(t *testing.T, binary, kind, dir string) (cmd *exec.Cmd, addr string) {
+	t.Helper()
+	cmd = exec.Command(binary)
 	cmd.Env = append(os.Environ(), helperEnv+"="+kind+"="+dir)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

@@ -15,3 +15,7 @@ func bind(cmd *exec.Cmd) {
 // preferVictim makes this process, rather than its parent, the one the kernel ends
 // when memory runs out. Where it is not allowed, nothing is lost.
 func preferVictim() { _ = os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0) }
+
+// ownBinary is this process's binary, also after an upgrade has put another in its
+// place or has removed it.
+func ownBinary() (string, error) { return "/proc/self/exe", nil }
