@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -262,12 +264,15 @@ func TestReadonlyHolds(t *testing.T) {
 		"SELECT 1 SETTINGS readonly = 0",
 		"SELECT * FROM file('/etc/passwd', 'LineAsString')",
 		"SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
-		"SELECT 1 INTO OUTFILE '/tmp/crmwatch-must-not-be'",
+		"SELECT 1 INTO OUTFILE 'must-not-be'",
 		"SELECT 1; DROP TABLE " + db + ".t",
 	} {
 		if err := conn.Exec(ctx, statement); err == nil {
 			t.Errorf("%s: no error", statement)
 		}
+	}
+	if _, err := os.Stat(filepath.Join(shared.dir, "must-not-be")); err == nil {
+		t.Error("INTO OUTFILE wrote a file")
 	}
 	batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+db+".t")
 	if err != nil {
