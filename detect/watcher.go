@@ -112,7 +112,8 @@ func (w *watcher) finding(r *record, key string, entries []entry, measured int64
 	if w.span == 0 {
 		// Two events of one millisecond are two findings.
 		key += "\x00" + entries[0].ID
-	} else {
+	} else if w.threshold > 1 {
+		// "At least one" is no threshold to tell anybody of.
 		f.Measured, f.Threshold, f.Unit = measured, w.threshold, w.unit
 	}
 	f.ID = alert.FindingID(w.ID, w.Version, f.Tenant, key, f.Start)
