@@ -56,7 +56,7 @@ func TestKilledIngestLosesNothing(t *testing.T) {
 			t.Errorf("%s: %s event ids, want %s", name, got, want)
 		}
 	}
-	const alerts = "SELECT concat(id, ' ', rule_name, ' ', subject_key, ' ', toString(rows), ' ', toString(start)) FROM alerts ORDER BY id"
+	const alerts = "SELECT concat(id, ' ', rule_name, ' ', subject, ' ', toString(rows), ' ', toString(start)) FROM alerts ORDER BY id"
 	calmAlerts, stormyAlerts := query(t, calm, alerts), query(t, stormy, alerts)
 	if len(calmAlerts) == 0 || !slices.Equal(calmAlerts, stormyAlerts) {
 		t.Errorf("alerts of the killed run:\n%q\nof the undisturbed one:\n%q", stormyAlerts, calmAlerts)

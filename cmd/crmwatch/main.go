@@ -17,7 +17,7 @@ var version = "unknown"
 
 // cli is the command line; each command is a small file of its own.
 type cli struct {
-	Config  string           `help:"Configuration file; without one the defaults hold." env:"CRMWATCH_CONFIG" type:"existingfile" placeholder:"FILE"`
+	Config  string           `help:"Configuration file; without one the defaults hold." env:"CRMWATCH_CONFIG" placeholder:"FILE"`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
 	Run    runCmd    `cmd:"" default:"withargs" help:"Run everything (the default)."`
