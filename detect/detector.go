@@ -148,10 +148,12 @@ func (p *partition) run(ctx context.Context) error {
 
 // keep drops an error that only says that the claim's time is over.
 func keep(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 // take folds a batch of events, writes what they complete, and makes a

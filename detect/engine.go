@@ -110,6 +110,7 @@ func (en *Engine) count(w *watcher, rec *record) {
 	case tooLate:
 		en.late++
 		return
+	case inserted:
 	}
 	en.state.touch(key)
 	for j := i; j < len(win.Entries) && win.Entries[j].Time <= win.Entries[i].Time+w.span.Milliseconds(); j++ {

@@ -22,11 +22,10 @@ var form = makeForm(Fields)
 func makeForm(fields []Field) []member {
 	var top []member
 	bit := uint64(1)
-	add := func(list *[]member, m member) *member {
+	add := func(list *[]member, m member) {
 		m.open, m.bit = strconv.Quote(m.key)+":", bit
 		bit <<= 1
 		*list = append(*list, m)
-		return &(*list)[len(*list)-1]
 	}
 	for i := range fields {
 		f := &fields[i]

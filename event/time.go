@@ -55,7 +55,7 @@ func parseTime(b []byte) (time.Time, bool) {
 	hour, ok5 := digits2(b[11:], 23)
 	minute, ok6 := digits2(b[14:], 59)
 	second, ok7 := digits2(b[17:], 59)
-	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7) {
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 {
 		return time.Time{}, false
 	}
 	ms, rest, ok := fraction(b[len(date):])

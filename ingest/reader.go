@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -238,7 +239,7 @@ func (r *rows) repeated() (bool, error) {
 	}
 	if !slices.Equal(r.fields, r.header) {
 		apply, err := r.format.Columns(r.fields)
-		if apply == nil || err != nil {
+		if isHeader := apply != nil && err == nil; !isHeader {
 			return false, nil
 		}
 		r.header, r.apply = slices.Clone(r.fields), apply
@@ -250,7 +251,7 @@ func asRejection(err error) *Rejection {
 	if err == nil {
 		return nil
 	}
-	if rej, ok := err.(*Rejection); ok {
+	if rej, ok := errors.AsType[*Rejection](err); ok {
 		return rej
 	}
 	field, reason, ok := event.Cause(err)

@@ -174,6 +174,8 @@ func (p *pattern) accepts(t token, r rune) bool {
 	switch t {
 	case anyOne:
 		return true
+	case anyRun:
+		return true
 	case anyDash:
 		return r == '-' || r == '/' || r >= '–' && r <= '―'
 	}

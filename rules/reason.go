@@ -54,12 +54,11 @@ func checkReasonField(path string, schema Schema) error {
 func (m *Meta) ExpandReason(get func(path string) string) string {
 	var b strings.Builder
 	for _, p := range m.reason {
-		switch {
-		case p.field == "":
+		if p.field == "" {
 			b.WriteString(p.text)
-		default:
-			b.WriteString(orUnknown(get(p.field)))
+			continue
 		}
+		b.WriteString(orUnknown(get(p.field)))
 	}
 	return b.String()
 }

@@ -24,7 +24,7 @@ type generator struct {
 
 func (g *generator) reset(c *Company) {
 	g.c, g.pcg = c, rand.NewPCG(0, 0)
-	g.r = rand.New(g.pcg) //nolint:gosec // what it draws is to be repeated, not to be secret
+	g.r = rand.New(g.pcg)
 	g.key = mix64(c.cfg.Seed ^ 0x5e55)
 }
 

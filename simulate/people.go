@@ -84,7 +84,7 @@ func (w *worker) account(source string) *account {
 
 // rand is the company's source of randomness for one purpose.
 func (c *Company) rand(purpose uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(mix64(c.cfg.Seed), mix64(purpose))) //nolint:gosec // what it draws is to be repeated, not to be secret
+	return rand.New(rand.NewPCG(mix64(c.cfg.Seed), mix64(purpose)))
 }
 
 // hiring is the purpose of the randomness that makes the people.

@@ -124,6 +124,7 @@ func (in *inserter[T]) report(err error) {
 		in.db.log.Warn("clickhouse does not take rows, waiting", "table", in.table, "error", err)
 	case ended:
 		in.db.log.Info("clickhouse takes rows again", "table", in.table)
+	case same:
 	}
 }
 

@@ -33,6 +33,7 @@ func (c *copier[T]) bury(ctx context.Context, dead []stream.Record) error {
 			c.archive.db.log.Warn("dead letters cannot be written, waiting", "table", c.table.name, "error", err)
 		case ended:
 			c.archive.db.log.Info("dead letters are written again", "table", c.table.name)
+		case same:
 		}
 		if err == nil {
 			return nil

@@ -51,7 +51,7 @@ func migrated(t *testing.T) *DB {
 }
 
 func testLogger(t *testing.T) *slog.Logger {
-	var w io.Writer = io.Discard
+	w := io.Discard
 	if testing.Verbose() {
 		w = os.Stderr
 	}

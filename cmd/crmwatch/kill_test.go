@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -114,7 +113,7 @@ func eventsIn(t *testing.T, dir string) (n int64) {
 		return 0
 	}
 	client, err := bus.New(bus.Config{Brokers: []string{e.Kafka}, ClientID: "test", SASL: bus.SASL{Mechanism: "plain", User: kafkaUser, Password: e.Password}},
-		bus.Deps{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry()})
+		bus.Deps{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -73,7 +72,7 @@ func query(t *testing.T, dir, sql string) (rows []string) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ch, err := embedded.StartClickHouse(ctx, embedded.ClickHouseConfig{
-		Dir: filepath.Join(dir, "clickhouse"), Addr: "127.0.0.1:0", Library: needLibrary(t), Password: "x", Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Dir: filepath.Join(dir, "clickhouse"), Addr: "127.0.0.1:0", Library: needLibrary(t), Password: "x", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

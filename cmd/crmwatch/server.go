@@ -114,7 +114,7 @@ func (e endpoints) apply(cfg *app.Config) {
 func endpointsFile(dir string) string { return filepath.Join(dir, "endpoints.json") }
 
 func (e endpoints) write(dir string) error {
-	b, err := json.MarshalIndent(e, "", "  ")
+	b, err := json.MarshalIndent(e, "", "  ") //nolint:gosec // the file is readable by its owner only
 	if err != nil {
 		return fmt.Errorf("encode endpoints: %w", err)
 	}

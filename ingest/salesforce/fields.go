@@ -30,10 +30,9 @@ func (f *fields) define(name string) bool {
 }
 
 // set adds a name with its value.
-func (f *fields) set(name, value string) bool {
-	ok := f.define(name)
+func (f *fields) set(name, value string) {
+	f.define(name)
 	f.values = append(f.values, value)
-	return ok
 }
 
 func (f *fields) reset() {

@@ -136,6 +136,7 @@ func (f *fields) readMember(dec *jsontext.Decoder, path, name string, names map[
 		v, err := dec.ReadValue()
 		f.set(path+name, string(v))
 		return err
+	default:
 	}
 	token, err := dec.ReadToken()
 	if err != nil {

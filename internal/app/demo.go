@@ -156,7 +156,7 @@ func (d *Demo) pour(ctx context.Context, recs iter.Seq[simulate.Record], name st
 				return // the reader has gone, and says why itself
 			}
 		}
-		w.Close()
+		_ = w.Close() // the end of the records; a pipe's Close does not fail
 	}()
 	defer r.Close()
 	s, err := d.App.Pipeline.Ingest(ctx, r, name, 0, nil)

@@ -82,7 +82,7 @@ func (w *wires) close() {
 func pause(ctx context.Context, n int) bool {
 	d := 100 * time.Millisecond << min(n-1, 5)
 	d = min(d, 2*time.Second)
-	d -= rand.N(d / 4) //nolint:gosec // spreads load, protects nothing
+	d -= rand.N(d / 4)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

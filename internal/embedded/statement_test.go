@@ -95,7 +95,7 @@ func TestFill(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			buf := make([]byte, 4)
 			n, err := fill(buf, tt.data)
-			if string(buf[:n]) != tt.want || err != tt.err { //nolint:errorlint // bare on purpose
+			if string(buf[:n]) != tt.want || err != tt.err {
 				t.Errorf("got %q, %v; want %q, %v", buf[:n], err, tt.want, tt.err)
 			}
 		})

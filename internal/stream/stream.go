@@ -41,9 +41,9 @@ type Claim interface {
 	// record of the log.
 	StartAt(offset int64)
 	// Next blocks until there is at least one record, then returns as soon as
-	// there are max of them or wait has passed. The records are consecutive. An
+	// there are limit of them or wait has passed. The records are consecutive. An
 	// error is final: the claim is lost, or its context has ended.
-	Next(ctx context.Context, max int, wait time.Duration) ([]Record, error)
+	Next(ctx context.Context, limit int, wait time.Duration) ([]Record, error)
 	// Commit says that everything before offset next is done and durable.
 	Commit(ctx context.Context, next int64) error
 	// Lag is the number of records after the last one returned, as of that read.

@@ -115,7 +115,7 @@ func fetchApache(dir string) (lib string, err error) {
 			return "", err
 		}
 	}
-	cmd := exec.CommandContext(context.Background(), "sh", filepath.Join(dir, "fetch.sh")) //nolint:gosec // our own script
+	cmd := exec.CommandContext(context.Background(), "sh", filepath.Join(dir, "fetch.sh"))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -143,7 +143,6 @@ func runApache(lib, dir string) (addr string, err error) {
 	if err := os.WriteFile(file, []byte(properties), 0o600); err != nil {
 		return "", err
 	}
-	//nolint:gosec // our own script; it ends with its standard input
 	cmd := exec.CommandContext(context.Background(), "sh", filepath.Join(dir, "run.sh"), lib, dir)
 	// An interrupt at the keyboard is for the tests; the broker ends after them.
 	separate(cmd)
