@@ -89,8 +89,7 @@ func (d demoCmd) prepareDir(cfg *app.Config) (cleanup func(), err error) {
 }
 
 func (d demoCmd) play(ctx context.Context, cfg app.Config, sink alert.Sink, say teller) (*app.DemoResult, error) {
-	// Yesterday is over: no event of it is ahead of the clock.
-	company := simulate.New(simulate.Config{Seed: d.Seed, People: d.People, Days: d.Days, Now: time.Now().AddDate(0, 0, -1)})
+	company := simulate.New(simulate.Config{Seed: d.Seed, People: d.People, Days: d.Days, Now: lastWorkday(time.Now())})
 	cfg.Tenant = company.Tenant()
 	demo := &app.Demo{Company: company, Speed: d.Speed, For: min(d.For, company.End().Sub(company.Start())), Say: say.line}
 	say.line("Starting an embedded Kafka and ClickHouse.")
@@ -99,7 +98,7 @@ func (d demoCmd) play(ctx context.Context, cfg app.Config, sink alert.Sink, say 
 		return nil, err
 	}
 	demo.App = p.app
-	say.line("%d people in four CRMs; reading the %d days before %s.", len(company.Roster()), d.Days, company.Start().Format("Monday, 2 January 2006"))
+	say.line("%d people in four CRMs; reading the %d days before %s.", len(company.Roster()), d.Days, company.Start().In(headquarters).Format("Monday, 2 January 2006"))
 	var res *app.DemoResult
 	err = alongside(ctx, p.app.Run, func(ctx context.Context) (err error) {
 		if err := p.app.RosterKnown(ctx); err != nil {
@@ -109,6 +108,19 @@ func (d demoCmd) play(ctx context.Context, cfg app.Config, sink alert.Sink, say 
 		return err
 	})
 	return res, errors.Join(err, p.close())
+}
+
+// headquarters is where the simulated company's day begins, in Shanghai.
+var headquarters = time.FixedZone("CST", 8*60*60)
+
+// lastWorkday is the last Monday to Friday that is over at headquarters: no event
+// of it is ahead of the clock, and an office day is what the demo wants to show.
+func lastWorkday(now time.Time) time.Time {
+	day := now.In(headquarters).AddDate(0, 0, -1)
+	for day.Weekday() == time.Saturday || day.Weekday() == time.Sunday {
+		day = day.AddDate(0, 0, -1)
+	}
+	return day
 }
 
 // sink draws the alerts, or in JSON prints nothing: the result has them.
