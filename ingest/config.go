@@ -14,10 +14,11 @@ import (
 // Config is how a Pipeline works. DefaultConfig gives what Tenant is to be added
 // to.
 type Config struct {
-	// Tenant is whose events these are: it is filled in where an event names
-	// none, and an event that names another one is rejected. Empty, every event
-	// has to name its own.
+	// Tenant is whose events these are, where an event does not say itself. Empty,
+	// every event has to name its own.
 	Tenant string
+	// OnlyTenant rejects events that name another tenant.
+	OnlyTenant bool
 	// BatchRecords and BatchBytes bound what is written at once.
 	BatchRecords int
 	BatchBytes   int

@@ -216,7 +216,7 @@ func permanent(err error) bool {
 func (p *Pipeline) complete(e *event.Event, now time.Time) *Rejection {
 	if e.Tenant == "" {
 		e.Tenant = p.cfg.Tenant
-	} else if p.cfg.Tenant != "" && e.Tenant != p.cfg.Tenant {
+	} else if p.cfg.OnlyTenant && e.Tenant != p.cfg.Tenant {
 		return &Rejection{Field: "tenant", Reason: WrongTenant, Detail: "the event belongs to another tenant; send it to that tenant's crmwatch, or leave the tenant out"}
 	}
 	e.Collected = now

@@ -308,6 +308,32 @@ func TestEventsGetTheirPerson(t *testing.T) {
 	}
 }
 
+// An action that crmwatch has no word for is kept, whole, and counted.
+func TestUnknownActionIsKept(t *testing.T) {
+	r := newRig(t, nil)
+	in := `{"id":"1","time":"2026-10-01T00:00:00Z","source":"x","action":"steal"}`
+	s, err := r.Ingest(t.Context(), strings.NewReader(in), "f", 0, nil)
+	if err != nil || s.Accepted != 1 || s.Other["steal"] != 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	var e event.Event
+	if err := event.Decode(r.events.recs[0].Value, &e); err != nil {
+		t.Fatal(err)
+	}
+	if e.Action != event.Other || e.Type != "steal" || e.Raw != in {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Events that name another tenant are taken in, unless there is to be one only.
+func TestOtherTenantsAreTakenIn(t *testing.T) {
+	r := newRig(t, nil)
+	in := `{"id":"1","time":"2026-10-01T00:00:00Z","source":"x","action":"view","tenant":"other"}`
+	if s, err := r.Ingest(t.Context(), strings.NewReader(in), "f", 0, nil); err != nil || s.Accepted != 1 || string(r.events.recs[0].Key) != "other/x:" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 func TestWhatThePipelineRefuses(t *testing.T) {
 	native := func(fields string) string {
 		return `{"id":"1","time":"2026-10-01T00:00:00Z","source":"x","action":"view"` + fields + "}"
@@ -318,14 +344,14 @@ func TestWhatThePipelineRefuses(t *testing.T) {
 		"year 1":            {`{"id":"1","time":"0001-01-02T00:00:00Z","source":"x","action":"view"}`, event.BadTime, "time"},
 		"year 9999":         {`{"id":"1","time":"9999-12-31T00:00:00Z","source":"x","action":"view"}`, event.BadTime, "time"},
 		"no source":         {`{"id":"1","time":"2026-10-01T00:00:00Z","action":"view"}`, event.Missing, "source"},
-		"unknown action":    {`{"id":"1","time":"2026-10-01T00:00:00Z","source":"x","action":"steal"}`, event.BadValue, "action"},
+		"no action":         {`{"id":"1","time":"2026-10-01T00:00:00Z","source":"x","actor":{"id":"7"}}`, event.Missing, "action"},
 		"negative rows":     {native(`,"rows":-1`), event.BadNumber, "rows"},
 		"rows that overrun": {native(`,"rows":9223372036854775808`), event.BadNumber, "rows"},
 		"rows as text":      {native(`,"rows":"many"`), event.WrongType, "rows"},
 		"key twice":         {native(`,"id":"2"`), event.DuplicateKey, "id"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, nil)
+			r := newRig(t, func(cfg *ingest.Config, _ *ingest.Deps) { cfg.OnlyTenant = true })
 			if _, err := r.Ingest(t.Context(), strings.NewReader(c.in), "f", 0, nil); err != nil {
 				t.Fatal(err)
 			}

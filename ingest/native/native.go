@@ -5,6 +5,7 @@ package native
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,7 +62,12 @@ func (m *mapper) object(data []byte, e *event.Event) error {
 	if e.ID == "" {
 		e.ID = m.ordinals.ID(event.Hash("native", string(bytes.TrimSpace(data))))
 	}
-	if e.Raw == "" && m.decoder.Unknown() {
+	foreign := e.Action != "" && !e.Action.Valid()
+	if foreign {
+		// A word that crmwatch does not have yet is no reason to lose the event.
+		e.Type, e.Action = cmp.Or(e.Type, string(e.Action)), event.Other
+	}
+	if e.Raw == "" && (foreign || m.decoder.Unknown()) {
 		return keep(data, e)
 	}
 	return nil

@@ -79,7 +79,9 @@ func (a *App) Connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare roster: %w", err)
 	}
-	a.Pipeline, err = ingest.New(ingest.DefaultConfig(a.cfg.Tenant), ingest.Deps{
+	in := ingest.DefaultConfig(a.cfg.Tenant)
+	in.OnlyTenant = a.cfg.OnlyTenant
+	a.Pipeline, err = ingest.New(in, ingest.Deps{
 		Formats: catalog.Formats(),
 		Events:  client.Writer(a.cfg.Kafka.topic(topicEvents)), Dead: client.Writer(a.cfg.Kafka.topic(topicDead)),
 		People: a.Book, Clock: a.Clock, Logger: a.Logger.With("stage", "ingest"), Registerer: a.Registry,

@@ -14,6 +14,7 @@ type Config struct {
 	// DataDir holds everything that the embedded servers keep.
 	DataDir    string     `yaml:"data_dir"`
 	Tenant     string     `yaml:"tenant"`
+	OnlyTenant bool       `yaml:"only_tenant"`
 	HTTP       HTTP       `yaml:"http"`
 	Kafka      Kafka      `yaml:"kafka"`
 	ClickHouse ClickHouse `yaml:"clickhouse"`
