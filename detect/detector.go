@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"strconv"
 	"time"
@@ -46,7 +47,7 @@ type Deps struct {
 // Detector is the stage that runs one Engine per partition of the event topic.
 //
 // Its guarantee: a finding is durable before the checkpoint that knows of it,
-// and a checkpoint holds the state together with the offset it reflects. After
+// and a checkpoint holds the state and then the offset it reflects. After
 // any crash the events since the checkpoint are taken in again by the same
 // state, so they make the same findings with the same ids.
 type Detector struct {
@@ -203,7 +204,10 @@ func (p *partition) due() bool {
 }
 
 // checkpoint makes the changed state durable together with the offset it
-// reflects, in one atomic write, and then tells the group.
+// reflects, and then tells the group. It is one atomic write, unless it is too
+// large for one. Then the offset comes in the last: a crash before it leaves
+// state that is ahead of its offset, and the events in between are recognised
+// there as taken in already.
 func (p *partition) checkpoint(ctx context.Context) error {
 	if p.next == p.saved {
 		return nil
@@ -213,8 +217,10 @@ func (p *partition) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.State.Append(ctx, p.claim.Partition(), recs...); err != nil {
-		return fmt.Errorf("write checkpoint at offset %d: %w", p.next, err)
+	for chunk := range chunks(recs, p.cfg.Checkpoint) {
+		if err := p.State.Append(ctx, p.claim.Partition(), chunk...); err != nil {
+			return fmt.Errorf("write checkpoint at offset %d: %w", p.next, err)
+		}
 	}
 	p.engine.state.saved()
 	p.saved, p.savedAt = p.next, p.Now()
@@ -223,6 +229,24 @@ func (p *partition) checkpoint(ctx context.Context) error {
 		return fmt.Errorf("commit offset %d: %w", p.next, err)
 	}
 	return nil
+}
+
+// chunks cuts records into runs of at most size bytes, or of one record.
+func chunks(recs []stream.Record, size int) iter.Seq[[]stream.Record] {
+	return func(yield func([]stream.Record) bool) {
+		from, bytes := 0, 0
+		for i, r := range recs {
+			n := len(r.Key) + len(r.Value)
+			if i > from && bytes+n > size {
+				if !yield(recs[from:i]) {
+					return
+				}
+				from, bytes = i, 0
+			}
+			bytes += n
+		}
+		yield(recs[from:])
+	}
 }
 
 func (p *partition) changes() ([]stream.Record, error) {

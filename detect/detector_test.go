@@ -129,7 +129,9 @@ func (w *world) put(events ...*event.Event) {
 func (w *world) run(t *testing.T, batch func() int, docs ...string) error {
 	t.Helper()
 	now := monday
-	d, err := New(DefaultConfig(), Deps{
+	cfg := DefaultConfig()
+	cfg.Checkpoint = 500 // so that most checkpoints take several writes, and crashes fall between them
+	d, err := New(cfg, Deps{
 		Events: &onePartition{world: w, batch: batch}, Findings: findingLog{w}, State: stateTable{w}, Dead: deadLog{w},
 		Rules: load(t, docs...), People: nobody{}, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		Now: func() time.Time { now = now.Add(300 * time.Millisecond); return now },
@@ -301,5 +303,33 @@ func TestChangesHoldTheMarker(t *testing.T) {
 	var m marker
 	if i < 0 || json.Unmarshal(w.state[i].Value, &m) != nil || m.Next != 1 || m.Codec != codecVersion {
 		t.Errorf("%+v", m)
+	}
+}
+
+func TestChunksKeepEveryRecordInOrder(t *testing.T) {
+	var recs []stream.Record
+	for i := range 50 {
+		recs = append(recs, stream.Record{Key: []byte{byte(i)}, Value: make([]byte, i*7%90)})
+	}
+	var got []byte
+	runs := 0
+	for chunk := range chunks(recs, 100) {
+		runs++
+		size := 0
+		for _, r := range chunk {
+			got = append(got, r.Key...)
+			size += len(r.Key) + len(r.Value)
+		}
+		if size > 100 && len(chunk) > 1 {
+			t.Errorf("a run of %d bytes", size)
+		}
+	}
+	for i, k := range got {
+		if int(k) != i {
+			t.Fatalf("record %d is out of order", k)
+		}
+	}
+	if len(got) != 50 || runs < 10 {
+		t.Errorf("%d records in %d runs", len(got), runs)
 	}
 }

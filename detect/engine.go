@@ -26,11 +26,13 @@ type Config struct {
 	Entries int
 	// Skew is how far ahead of its collection an event's time is believed.
 	Skew time.Duration
+	// Checkpoint is how many bytes of state are written at once.
+	Checkpoint int
 }
 
 // DefaultConfig is the configuration of a detector that was not told otherwise.
 func DefaultConfig() Config {
-	return Config{Lateness: 7 * 24 * time.Hour, Entries: 20_000, Skew: 10 * time.Minute}
+	return Config{Lateness: 7 * 24 * time.Hour, Entries: 20_000, Skew: 10 * time.Minute, Checkpoint: 4 << 20}
 }
 
 // Engine folds the events of one partition into findings. What it returns is a
