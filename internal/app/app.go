@@ -47,6 +47,8 @@ type App struct {
 	Bus      *bus.Client
 	Book     *roster.Book
 	Pipeline *ingest.Pipeline
+
+	events *ingest.Handler // takes events over HTTP
 }
 
 // New checks what can be checked without a connection: the rules.
@@ -89,6 +91,7 @@ func (a *App) Connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare ingest: %w", err)
 	}
+	a.events = ingest.NewHandler(a.Pipeline, ingest.HandlerConfig{Token: a.cfg.HTTP.Token.Reveal})
 	return nil
 }
 

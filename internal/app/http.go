@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/crmwatch/crmwatch/ingest"
 )
 
 // stopWithin bounds how long a request that is under way may still take when the
 // process is told to stop.
 const stopWithin = 10 * time.Second
+
+// reportEvery is how often a line says how many events come in over HTTP, and how
+// fast, while some do.
+const reportEvery = 10 * time.Second
 
 // serve answers for events, metrics and health until ctx ends; requests under
 // way are finished first.
@@ -26,6 +29,11 @@ func (a *App) serve(ctx context.Context) error {
 		return fmt.Errorf("listen for HTTP on %s: %w", a.cfg.HTTP.Listen, err)
 	}
 	a.Logger.Info("listening", "url", "http://"+l.Addr().String())
+	var reports sync.WaitGroup
+	defer reports.Wait()
+	reporting, stopReports := context.WithCancel(ctx)
+	defer stopReports()
+	reports.Go(func() { a.events.Report(reporting, reportEvery) })
 	srv := &http.Server{
 		Handler: a.routes(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
@@ -47,7 +55,7 @@ func (a *App) serve(ctx context.Context) error {
 
 func (a *App) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST /v1/events", a.whenReady(ingest.NewHandler(a.Pipeline, ingest.HandlerConfig{Token: a.cfg.HTTP.Token.Reveal})))
+	mux.Handle("POST /v1/events", a.whenReady(a.events))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{Registry: a.Registry}))
 	mux.Handle("GET /readyz", a.health)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
