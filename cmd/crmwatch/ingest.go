@@ -57,7 +57,7 @@ func attach(ctx context.Context, cfg app.Config, work func(context.Context, *app
 	case elsewhere:
 		return follow(ctx, cfg, log, work)
 	case errors.Is(err, errInUse):
-		e, err := runningServers(cfg.DataDir)
+		e, err := awaitServers(ctx, cfg.DataDir)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/crmwatch/crmwatch/internal/app"
 	"github.com/crmwatch/crmwatch/internal/embedded"
@@ -55,6 +56,10 @@ func startServers(ctx context.Context, cfg *app.Config, log *slog.Logger) (s *se
 	}
 	if s.lock, err = lockDir(cfg.DataDir); err != nil {
 		return nil, err
+	}
+	// What a killed predecessor left would send others to servers that are gone.
+	if err := os.Remove(endpointsFile(cfg.DataDir)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove old endpoints: %w", err)
 	}
 	e := endpoints{PID: os.Getpid(), Password: rand.Text()}
 	if len(cfg.Kafka.Brokers) == 0 {
@@ -139,6 +144,29 @@ func runningServers(dir string) (e endpoints, err error) {
 		return e, fmt.Errorf("decode %s: %w", endpointsFile(dir), err)
 	}
 	return e, nil
+}
+
+// startWithin bounds how long a process that has the data directory may take
+// until its servers can be reached.
+const startWithin = 30 * time.Second
+
+// awaitServers is runningServers, once the process has started them.
+func awaitServers(ctx context.Context, dir string) (endpoints, error) {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	ask := time.NewTicker(50 * time.Millisecond)
+	defer ask.Stop()
+	for {
+		e, err := runningServers(dir)
+		if err == nil || !errors.Is(err, os.ErrNotExist) {
+			return e, err
+		}
+		select {
+		case <-ask.C:
+		case <-ctx.Done():
+			return e, fmt.Errorf("%w: %s, but its servers are not up", errInUse, dir)
+		}
+	}
 }
 
 // lockDir makes sure that one process at a time runs on the directory. The lock
