@@ -44,38 +44,40 @@ var errInUse = errors.New("another crmwatch runs on this data directory")
 
 // startServers locks the data directory and starts what the configuration does
 // not name. The error is errInUse when another process has the directory.
-func startServers(ctx context.Context, cfg *app.Config, log *slog.Logger) (s *servers, err error) {
-	s = &servers{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
+func startServers(ctx context.Context, cfg *app.Config, log *slog.Logger) (*servers, error) {
+	s := &servers{}
+	if err := s.start(ctx, cfg, log); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *servers) start(ctx context.Context, cfg *app.Config, log *slog.Logger) (err error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
+		return fmt.Errorf("make data directory: %w", err)
 	}
 	if s.lock, err = lockDir(cfg.DataDir); err != nil {
-		return nil, err
+		return err
 	}
 	// What a killed predecessor left would send others to servers that are gone.
 	if err := os.Remove(endpointsFile(cfg.DataDir)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("remove old endpoints: %w", err)
+		return fmt.Errorf("remove old endpoints: %w", err)
 	}
 	e := endpoints{PID: os.Getpid(), Password: rand.Text()}
 	if len(cfg.Kafka.Brokers) == 0 {
 		if err := s.startKafka(cfg, e.Password, log); err != nil {
-			return nil, err
+			return err
 		}
 		e.Kafka = s.kafka.Addr()
 	}
 	if len(cfg.ClickHouse.Addrs) == 0 {
 		if err := s.startClickHouse(ctx, cfg, e.Password, log); err != nil {
-			return nil, err
+			return err
 		}
 		e.ClickHouse = s.clickhouse.Addr()
 	}
 	e.apply(cfg)
-	return s, e.write(cfg.DataDir)
+	return e.write(cfg.DataDir)
 }
 
 func (s *servers) startKafka(cfg *app.Config, password string, log *slog.Logger) (err error) {

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/crmwatch/crmwatch/internal/app"
 )
 
 // Who comes while another process is still starting waits for its servers.
@@ -63,5 +67,20 @@ func TestEndpointsArePrivate(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, "endpoints.json"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+// A directory that another process has is said to be in use, by name.
+func TestStartOnADirectoryInUse(t *testing.T) {
+	cfg := app.Default()
+	cfg.DataDir = t.TempDir()
+	lock, err := lockDir(cfg.DataDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	_, err = startServers(t.Context(), &cfg, slog.New(slog.DiscardHandler))
+	if !errors.Is(err, errInUse) || !strings.Contains(err.Error(), cfg.DataDir) {
+		t.Error(err)
 	}
 }

@@ -62,6 +62,9 @@ func (a *App) migrate(ctx context.Context, db *store.DB) error {
 			a.health.Set(ComponentClickHouse, err)
 			return err
 		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		a.health.Set(ComponentClickHouse, err)
 		select {
 		case <-ctx.Done():
