@@ -240,6 +240,30 @@ func TestExpressionsAskForWhatThereIs(t *testing.T) {
 	}
 }
 
+var (
+	kafkaMatcher = regexp.MustCompile(`(group|topic)=~"([^"]*)"`)
+	kafkaNames   = regexp.MustCompile(`crmwatch\.[a-z.]+`)
+)
+
+// A matcher that matches no topic and no group makes an alert that is silent for
+// ever.
+func TestMatchersMatchNamesInKafka(t *testing.T) {
+	doc, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	topics, groups, _ := strings.Cut(string(doc), "and the groups")
+	names := map[string][]string{"topic": kafkaNames.FindAllString(topics, -1), "group": kafkaNames.FindAllString(groups, -1)}
+	for place, expr := range expressions(t) {
+		for _, m := range kafkaMatcher.FindAllStringSubmatch(expr, -1) {
+			pattern, err := regexp.Compile("^(?:" + m[2] + ")$")
+			if err != nil || !slices.ContainsFunc(names[m[1]], pattern.MatchString) {
+				t.Errorf("%s: %s matches none of %q: %v", place, m[0], names[m[1]], err)
+			}
+		}
+	}
+}
+
 var legendLabel = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
 
 // A label that an aggregation has removed would stand empty in the legend.

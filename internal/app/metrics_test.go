@@ -265,8 +265,12 @@ func metricsDoc(all []metric) string {
 ` + "`GET /metrics`" + ` answers in the Prometheus format. Beside what is listed here come client_golang's own metrics of the Go runtime
 (` + "`go_*`" + `), of the process (` + "`process_*`" + `) and of the scrapes themselves (` + "`promhttp_*`" + `).
 
-No label holds a person, an account or an address, and each has a bounded number of values. ` + "`topic` and `group`" + ` of the bus are the names in Kafka,
-prefix included. A metric that has labels shows up with the first thing it counts. ` + "`dashboards/`" + ` holds a Grafana dashboard and the alerting rules.
+No label holds a person, an account or an address, and each has a bounded number of values. A metric that has labels shows up with the
+first thing it counts. ` + "`dashboards/`" + ` holds a Grafana dashboard and the alerting rules.
+
+` + "`topic` and `group`" + ` of the bus are names in Kafka. With the default prefix, the topics are
+` + quote(topicNames()) + `, and the groups
+` + quote(groupNames()) + `.
 `)
 	slices.SortStableFunc(all, func(a, b metric) int { return cmp.Compare(order(a), order(b)) })
 	last := ""
@@ -275,13 +279,33 @@ prefix included. A metric that has labels shows up with the first thing it count
 			fmt.Fprintf(&b, "\n## %s\n\n| name | type | labels | meaning |\n|---|---|---|---|\n", p)
 			last = p
 		}
-		labels := ""
-		if len(m.labels) > 0 {
-			labels = "`" + strings.Join(m.labels, "`, `") + "`"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, m.kind, labels, m.help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, m.kind, quote(m.labels), m.help)
 	}
 	return b.String()
+}
+
+func quote(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return "`" + strings.Join(words, "`, `") + "`"
+}
+
+func topicNames() []string {
+	var names []string
+	for _, topic := range Default().Kafka.topics() {
+		names = append(names, topic.Name)
+	}
+	return names
+}
+
+func groupNames() []string {
+	k := Default().Kafka
+	names := []string{k.topic(groupDetect), k.topic(groupNotify)}
+	for _, topic := range []string{topicEvents, topicAlerts, topicRoster, topicDead} {
+		names = append(names, k.topic(groupArchive+topic))
+	}
+	return names
 }
 
 // order is that of the data on its way through the house.
