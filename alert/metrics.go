@@ -39,7 +39,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "crmwatch_alert_send_errors_total", Help: "Attempts to send that failed; every one is tried again.",
 		}, []string{"sink", "reason"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "crmwatch_alert_latency_seconds", Help: "From the detection of a finding to its message being taken by the sink.",
+			Name: "crmwatch_alert_latency_seconds", Help: "From when the event that completed a finding was collected to when the sink had taken its message.",
 			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400},
 		}),
 		queue: prometheus.NewGaugeVec(prometheus.GaugeOpts{

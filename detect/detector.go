@@ -83,6 +83,7 @@ func (d *Detector) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("restore partition %d: %w", c.Partition(), err)
 		}
+		defer d.metrics.forget(p.label)
 		return p.run(ctx)
 	})
 }

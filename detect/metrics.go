@@ -13,6 +13,12 @@ type metrics struct {
 	restored    prometheus.Gauge
 }
 
+// forget drops what is told of a partition that is no longer ours.
+func (m *metrics) forget(partition string) {
+	m.watermark.DeleteLabelValues(partition)
+	m.groups.DeleteLabelValues(partition)
+}
+
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		events:      prometheus.NewCounter(prometheus.CounterOpts{Name: "crmwatch_detect_events_total", Help: "Events that the detector took in."}),

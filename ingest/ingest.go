@@ -63,6 +63,9 @@ const (
 	WrongTenant       = "wrong_tenant"
 )
 
+// reasons are those of this package.
+var reasons = []string{TooLarge, NULByte, UnterminatedQuote, BadQuote, BadColumns, RepeatedHeader, Truncated, UnknownFormat, NotAnEvent, WrongTenant}
+
 // Rejection says why a record is not an event. It never repeats the record's
 // content.
 type Rejection struct {

@@ -38,6 +38,13 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			return nil, err
 		}
 	}
+	// They exist before the first rejection, so that a rate sees it.
+	for _, reason := range reasons {
+		m.rejected.WithLabelValues(reason)
+	}
+	for _, r := range event.Reasons {
+		m.rejected.WithLabelValues(r.Word)
+	}
 	return m, nil
 }
 

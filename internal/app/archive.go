@@ -49,6 +49,7 @@ func (a *App) archive(ctx context.Context) error {
 		s := stage(a.Bus.Group(k.topic(topic), k.topic(groupArchive+topic)))
 		g.Go(func() error { return s.Run(ctx) })
 	}
+	g.Go(func() error { return a.watchStore(ctx, db) })
 	return g.Wait()
 }
 
@@ -70,6 +71,25 @@ func (a *App) migrate(ctx context.Context, db *store.DB) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-retry.C:
+		}
+	}
+}
+
+// pingEvery is how often ClickHouse is asked whether it is there, so that its
+// absence shows while there is nothing to insert.
+const pingEvery = 15 * time.Second
+
+func (a *App) watchStore(ctx context.Context, db *store.DB) error {
+	ask := time.NewTicker(pingEvery)
+	defer ask.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ask.C:
+		}
+		if err := db.Ping(ctx); ctx.Err() == nil {
+			a.health.Set(ComponentClickHouse, err)
 		}
 	}
 }

@@ -27,7 +27,7 @@ type claim struct {
 	final error // why pages was closed
 	ahead page  // what is left of the page in hand
 	begun bool
-	next  int64        // offset after the last record returned
+	next  atomic.Int64 // offset after the last record returned
 	high  atomic.Int64 // end of the log as of the last fetch
 }
 
@@ -52,7 +52,7 @@ func (c *claim) Committed() int64 { return c.committed }
 func (c *claim) StartAt(offset int64) { c.start = offset }
 
 // Lag implements stream.Claim.
-func (c *claim) Lag() int64 { return max(0, c.high.Load()-c.next) }
+func (c *claim) Lag() int64 { return max(0, c.high.Load()-c.next.Load()) }
 
 // Next implements stream.Claim. It returns a *BeyondEndError when the log ends
 // before the offset asked for.
@@ -68,7 +68,7 @@ func (c *claim) Next(ctx context.Context, most int, wait time.Duration) ([]strea
 	if len(recs) < most {
 		recs = c.fill(ctx, recs, most, wait)
 	}
-	c.next = recs[len(recs)-1].Offset + 1
+	c.next.Store(recs[len(recs)-1].Offset + 1)
 	c.group.client.metrics.read.WithLabelValues(c.group.topic, c.group.group).Add(float64(len(recs)))
 	c.showLag()
 	return recs, nil
@@ -146,6 +146,11 @@ func (c *claim) fetchAhead() {
 			return
 		}
 		c.high.Store(p.high)
+		if len(p.recs) > 0 {
+			// A handler that hangs must not hide what piles up before it.
+			c.next.CompareAndSwap(0, p.recs[0].Offset)
+			c.showLag()
+		}
 		if len(p.recs) == 0 {
 			continue
 		}
