@@ -61,7 +61,6 @@ func TestExampleHasEveryKey(t *testing.T) {
 }
 
 func TestLoadNamesEveryMistake(t *testing.T) {
-	t.Setenv("SWORDFISH", "")
 	for _, c := range []struct {
 		name, text string
 		want       []string
@@ -70,6 +69,10 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 		{"wrong types", "kafka:\n  partitions: many\n  retention: soon\n", []string{"c.yml:2: the value must be a whole number", "c.yml:3: the value must be a duration"}},
 		{"bad values", "kafka:\n  partitions: 0\nclickhouse:\n  retention_days: 30\n  protocol: smoke\n", []string{"c.yml:2: kafka.partitions: must be 1 to 1000", "c.yml:4: clickhouse.retention_days: must be at least 180", "c.yml:5: clickhouse.protocol: must be native or http"}},
 		{"a secret in the file", "clickhouse:\n  password: hunter2\n", []string{"c.yml:2:", "reference, env:NAME or file:/path"}},
+		{
+			"mistakes of every kind", "kafkaa: 1\nclickhouse:\n  password: hunter2\n  retention_days: 30\ndetect:\n  lateness: soon\n",
+			[]string{"c.yml:1: unknown key", "c.yml:3: a secret must be a reference", "c.yml:4: clickhouse.retention_days", "c.yml:6: the value must be a duration"},
+		},
 		{"a secret that is not there", "clickhouse:\n  password: env:SWORDFISH\n", []string{"c.yml:2:", "SWORDFISH", "not set"}},
 		{"open to the world", "http:\n  listen: 0.0.0.0:9480\n", []string{"http.token: is required"}},
 		{"not YAML", "tenant: [a\n", []string{"c.yml:"}},
@@ -104,10 +107,9 @@ func TestEmptyFileIsTheDefault(t *testing.T) {
 }
 
 func TestEnvironmentOverridesFile(t *testing.T) {
-	t.Setenv("KP", "swordfish")
 	env := map[string]string{
 		"CRMWATCH_KAFKA_BROKERS": "a:1, b:2", "CRMWATCH_KAFKA_PARTITIONS": "7", "CRMWATCH_DETECT_LATENESS": "48h",
-		"CRMWATCH_KAFKA_SASL_PASSWORD": "env:KP", "CRMWATCH_KAFKA_TLS_ENABLED": "true", "CRMWATCH_TENANT": "t",
+		"CRMWATCH_KAFKA_SASL_PASSWORD": "env:KP", "KP": "swordfish", "CRMWATCH_KAFKA_TLS_ENABLED": "true", "CRMWATCH_TENANT": "t",
 	}
 	cfg, err := Load(write(t, "tenant: file\nkafka:\n  partitions: 3\n"), func(k string) (string, bool) { v, ok := env[k]; return v, ok })
 	if err != nil {

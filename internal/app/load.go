@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,10 +31,28 @@ func Load(path string, lookup func(string) (string, bool)) (Config, error) {
 			return cfg, err
 		}
 	}
-	if err := overlay(reflect.ValueOf(&cfg).Elem(), "CRMWATCH", lookup); err != nil {
+	leaves := reflect.ValueOf(&cfg).Elem()
+	if err := overlay(leaves, "CRMWATCH", lookup); err != nil {
 		return cfg, err
 	}
-	return cfg, locate(path, &root, cfg.Validate())
+	problems := resolveSecrets(leaves, "", lookup)
+	return cfg, locate(path, &root, append(problems, cfg.Validate()...))
+}
+
+// resolveSecrets fetches every secret that the configuration refers to.
+func resolveSecrets(v reflect.Value, prefix string, lookup func(string) (string, bool)) (problems []Problem) {
+	for i := range v.NumField() {
+		key := strings.TrimPrefix(prefix+"."+v.Type().Field(i).Tag.Get("yaml"), ".")
+		f := v.Field(i)
+		if s, ok := f.Addr().Interface().(*Secret); ok {
+			if err := s.resolve(lookup); err != nil {
+				problems = append(problems, Problem{key, err.Error()})
+			}
+		} else if f.Kind() == reflect.Struct {
+			problems = append(problems, resolveSecrets(f, key, lookup)...)
+		}
+	}
+	return problems
 }
 
 func parse(path string, data []byte, root *yaml.Node, cfg *Config) error {
@@ -125,7 +144,7 @@ func overlay(v reflect.Value, prefix string, lookup func(string) (string, bool))
 func setLeaf(f reflect.Value, text string) error {
 	switch p := f.Addr().Interface().(type) {
 	case *Secret:
-		return p.resolve(text)
+		p.ref = text
 	case *string:
 		*p = text
 	case *int:
@@ -159,8 +178,9 @@ func setLeaf(f reflect.Value, text string) error {
 	return nil
 }
 
-// locate puts the line of its key before each problem.
+// locate puts the line of its key before each problem, in the order of the lines.
 func locate(path string, root *yaml.Node, problems []Problem) error {
+	slices.SortStableFunc(problems, func(a, b Problem) int { return lineOf(root, a.Key) - lineOf(root, b.Key) })
 	errs := make([]error, 0, len(problems))
 	for _, p := range problems {
 		place := "configuration"
@@ -174,7 +194,7 @@ func locate(path string, root *yaml.Node, problems []Problem) error {
 
 // lineOf finds the line of a dotted key, 0 where the file does not have it.
 func lineOf(n *yaml.Node, key string) int {
-	if n.Kind == yaml.DocumentNode {
+	if n.Kind == yaml.DocumentNode && len(n.Content) > 0 {
 		return lineOf(n.Content[0], key)
 	}
 	head, rest, more := strings.Cut(key, ".")

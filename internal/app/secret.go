@@ -13,7 +13,10 @@ import (
 
 // Secret is a value that is never printed. The configuration holds only where
 // it is: "env:NAME" or "file:/path".
-type Secret struct{ value string }
+type Secret struct {
+	ref   string
+	value string
+}
 
 // Reveal returns the secret itself, for the one call that needs it.
 func (s Secret) Reveal() string { return s.value }
@@ -22,7 +25,7 @@ func (s Secret) Reveal() string { return s.value }
 func (s Secret) Set() bool { return s.value != "" }
 
 // NewSecret wraps a value that crmwatch made itself.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(value string) Secret { return Secret{value: value} }
 
 const masked = "***"
 
@@ -37,26 +40,24 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(masked) }
 // MarshalText keeps every encoder from printing the value.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
-// UnmarshalYAML resolves the reference.
+// UnmarshalYAML keeps the reference; Load resolves it, once the environment has
+// had its say.
 func (s *Secret) UnmarshalYAML(n *yaml.Node) error {
-	var ref string
-	if err := n.Decode(&ref); err != nil {
+	if err := n.Decode(&s.ref); err != nil {
 		return fmt.Errorf("line %d: a secret is a reference, env:NAME or file:/path", n.Line)
-	}
-	if err := s.resolve(ref); err != nil {
-		return fmt.Errorf("line %d: %w", n.Line, err)
 	}
 	return nil
 }
 
-func (s *Secret) resolve(ref string) error {
-	kind, name, _ := strings.Cut(ref, ":")
+// resolve fetches the value that the reference names.
+func (s *Secret) resolve(lookup func(string) (string, bool)) error {
+	kind, name, _ := strings.Cut(s.ref, ":")
 	switch {
-	case ref == "":
+	case s.ref == "":
 		return nil
 	case kind == "env" && name != "":
-		v, ok := os.LookupEnv(name)
-		if !ok || v == "" {
+		v, _ := lookup(name)
+		if v == "" {
 			return fmt.Errorf("secret env:%s: the environment variable is not set", name)
 		}
 		s.value = v

@@ -17,6 +17,7 @@ import (
 func TestSecretIsNeverPrinted(t *testing.T) {
 	cfg := Default()
 	cfg.Kafka.SASL.Password = NewSecret("swordfish")
+	cfg.ClickHouse.Password = Secret{ref: "swordfish"} // the value in the wrong place
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%v %+v %#v %s %q", cfg, cfg, cfg, cfg.Kafka.SASL.Password, cfg.Kafka.SASL)
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "cfg", cfg, "secret", cfg.Kafka.SASL.Password)
@@ -39,8 +40,8 @@ func TestSecretFromFile(t *testing.T) {
 		}
 		return "file:" + p
 	}
-	var s Secret
-	if err := s.resolve(put("good", "swordfish\n", 0o400)); err != nil || s.Reveal() != "swordfish" {
+	s := Secret{ref: put("good", "swordfish\n", 0o400)}
+	if err := s.resolve(noEnv); err != nil || s.Reveal() != "swordfish" {
 		t.Errorf("%v", err)
 	}
 	for ref, want := range map[string]string{
@@ -50,7 +51,7 @@ func TestSecretFromFile(t *testing.T) {
 		"file:":                         "must be a reference",
 		"swordfish":                     "must be a reference",
 	} {
-		err := new(Secret).resolve(ref)
+		err := (&Secret{ref: ref}).resolve(noEnv)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", ref, err)
 		}
