@@ -164,9 +164,29 @@ crmwatch_ingest_events_total{action="export",source="salesforce"} 100
 crmwatch_ingest_events_total{action="other",source="salesforce"} 1
 # HELP crmwatch_ingest_rejected_total Records that were rejected and are durable as dead letters.
 # TYPE crmwatch_ingest_rejected_total counter
+crmwatch_ingest_rejected_total{reason="bad_address"} 0
 crmwatch_ingest_rejected_total{reason="bad_columns"} 1
+crmwatch_ingest_rejected_total{reason="bad_json"} 0
 crmwatch_ingest_rejected_total{reason="bad_number"} 1
+crmwatch_ingest_rejected_total{reason="bad_quote"} 0
+crmwatch_ingest_rejected_total{reason="bad_text"} 0
 crmwatch_ingest_rejected_total{reason="bad_time"} 1
+crmwatch_ingest_rejected_total{reason="bad_utf8"} 0
+crmwatch_ingest_rejected_total{reason="bad_value"} 0
+crmwatch_ingest_rejected_total{reason="duplicate_key"} 0
+crmwatch_ingest_rejected_total{reason="missing"} 0
+crmwatch_ingest_rejected_total{reason="not_an_event"} 0
+crmwatch_ingest_rejected_total{reason="nul_byte"} 0
+crmwatch_ingest_rejected_total{reason="repeated_header"} 0
+crmwatch_ingest_rejected_total{reason="too_deep"} 0
+crmwatch_ingest_rejected_total{reason="too_large"} 0
+crmwatch_ingest_rejected_total{reason="too_long"} 0
+crmwatch_ingest_rejected_total{reason="too_many_keys"} 0
+crmwatch_ingest_rejected_total{reason="truncated"} 0
+crmwatch_ingest_rejected_total{reason="unknown_format"} 0
+crmwatch_ingest_rejected_total{reason="unterminated_quote"} 0
+crmwatch_ingest_rejected_total{reason="wrong_tenant"} 0
+crmwatch_ingest_rejected_total{reason="wrong_type"} 0
 # HELP crmwatch_ingest_unknown_types_total Events among them of a type that crmwatch has no action for.
 # TYPE crmwatch_ingest_unknown_types_total counter
 crmwatch_ingest_unknown_types_total{source="salesforce"} 1

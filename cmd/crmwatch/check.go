@@ -20,7 +20,7 @@ func (checkCmd) Run(c *cli) error {
 	}
 	set, err := app.LoadRules(cfg.Rules)
 	if err != nil {
-		return fmt.Errorf("rules:\n%w", err)
+		return err
 	}
 	fmt.Printf("configuration ok; %d rules and %d correlations ok (version %s)\n", len(set.Rules()), len(set.Correlations()), set.Version())
 	return nil

@@ -113,7 +113,9 @@ func (cmd ingestCmd) ingest(ctx context.Context, a *app.App) error {
 	var failed bool
 	for _, path := range cmd.Files {
 		s, err := a.Pipeline.IngestFile(ctx, path, show.Show)
-		fmt.Print(report(path, s))
+		if err == nil || s.Read > 0 {
+			fmt.Print(report(path, s))
+		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "crmwatch:", err)
 			failed = true
@@ -139,7 +141,16 @@ func report(path string, s ingest.Summary) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d records, %d accepted, %d rejected in %.1f s\n", path, s.Read, s.Accepted, s.RejectedTotal(), s.Elapsed.Seconds())
 	for _, reason := range slices.Sorted(maps.Keys(s.Rejected)) {
-		fmt.Fprintf(&b, "  rejected %s: %d (whole, with place and reason, on the dead-letter topic)\n", reason, s.Rejected[reason])
+		fmt.Fprintf(&b, "  rejected %s: %d\n", reason, s.Rejected[reason])
+	}
+	for _, r := range s.First {
+		fmt.Fprintf(&b, "    %s: %s\n", path, r)
+	}
+	if n := s.RejectedTotal(); n > 0 {
+		if more := n - int64(len(s.First)); more > 0 {
+			fmt.Fprintf(&b, "    and %d more\n", more)
+		}
+		fmt.Fprintf(&b, "  what was rejected is kept whole, with place and reason, as dead letters\n")
 	}
 	for _, typ := range slices.Sorted(maps.Keys(s.Other)) {
 		fmt.Fprintf(&b, "  no action known for type %q: %d, kept as \"other\"\n", typ, s.Other[typ])

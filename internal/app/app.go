@@ -55,7 +55,7 @@ type App struct {
 func New(cfg Config, deps Deps) (*App, error) {
 	set, err := LoadRules(cfg.Rules)
 	if err != nil {
-		return nil, fmt.Errorf("load rules:\n%w", err)
+		return nil, err
 	}
 	return &App{Deps: deps, cfg: cfg, rules: set, health: NewHealth(deps.Logger), known: make(chan struct{})}, nil
 }

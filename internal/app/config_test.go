@@ -71,7 +71,7 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 		{"a secret in the file", "clickhouse:\n  password: hunter2\n", []string{"c.yml:2:", "reference, env:NAME or file:/path"}},
 		{
 			"mistakes of every kind", "kafkaa: 1\nclickhouse:\n  password: hunter2\n  retention_days: 30\ndetect:\n  lateness: soon\n",
-			[]string{"c.yml:1: unknown key", "c.yml:3: a secret must be a reference", "c.yml:4: clickhouse.retention_days", "c.yml:6: the value must be a duration"},
+			[]string{"c.yml:1: unknown key", "c.yml:3: clickhouse.password: ", "must be a reference", "c.yml:4: clickhouse.retention_days", "c.yml:6: the value must be a duration"},
 		},
 		{"a secret that is not there", "clickhouse:\n  password: env:SWORDFISH\n", []string{"c.yml:2:", "SWORDFISH", "not set"}},
 		{"open to the world", "http:\n  listen: 0.0.0.0:9480\n", []string{"http.token: is required"}},

@@ -22,21 +22,19 @@ import (
 func Load(path string, lookup func(string) (string, bool)) (Config, error) {
 	cfg := Default()
 	var root yaml.Node
+	var wrong error
 	if path != "" {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return cfg, fmt.Errorf("read configuration: %w", err)
 		}
-		if err := parse(path, data, &root, &cfg); err != nil {
-			return cfg, err
-		}
+		wrong = parse(path, data, &root, &cfg)
 	}
+	// What could not be read is at its default now, so that the rest can be checked.
 	leaves := reflect.ValueOf(&cfg).Elem()
-	if err := overlay(leaves, "CRMWATCH", lookup); err != nil {
-		return cfg, err
-	}
+	wrong = errors.Join(wrong, overlay(leaves, "CRMWATCH", lookup))
 	problems := resolveSecrets(leaves, "", lookup)
-	return cfg, locate(path, &root, append(problems, cfg.Validate()...))
+	return cfg, errors.Join(wrong, locate(path, &root, append(problems, cfg.Validate()...)))
 }
 
 // resolveSecrets fetches every secret that the configuration refers to.

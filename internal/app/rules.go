@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,7 +12,8 @@ import (
 )
 
 // LoadRules loads the configured rules: the shipped pack where no directory is
-// named. The error joins everything that is wrong, each with file and line.
+// named. The error joins everything that is wrong, each with line and file within
+// the directory.
 func LoadRules(cfg Rules) (*rules.Set, error) {
 	var fsys fs.FS = pack.FS
 	if cfg.Dir != "" {
@@ -20,5 +22,9 @@ func LoadRules(cfg Rules) (*rules.Set, error) {
 		}
 		fsys = os.DirFS(cfg.Dir)
 	}
-	return rules.Load(fsys, detect.NewSchema())
+	set, err := rules.Load(fsys, detect.NewSchema())
+	if err != nil {
+		return nil, fmt.Errorf("rules in %s:\n%w", cmp.Or(cfg.Dir, "the shipped pack"), err)
+	}
+	return set, nil
 }
