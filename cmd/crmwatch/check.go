@@ -33,7 +33,7 @@ type rulesCmd struct {
 }
 
 type rulesCheckCmd struct {
-	Dir string `arg:"" optional:"" type:"existingdir" help:"Directory of Sigma rules."`
+	Dir string `arg:"" optional:"" help:"Directory of Sigma rules."`
 }
 
 func (r rulesCheckCmd) Run(c *cli) error {

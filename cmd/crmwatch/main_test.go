@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -67,35 +68,45 @@ func must(t *testing.T, dir string, args ...string) string {
 
 // query reads what a crmwatch that has ended left in its ClickHouse: one row of
 // text after the other.
-func query(t *testing.T, dir, sql string) (rows []string) {
+func query(t *testing.T, dir, sql string) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	ch, err := embedded.StartClickHouse(ctx, embedded.ClickHouseConfig{
-		Dir: filepath.Join(dir, "clickhouse"), Addr: "127.0.0.1:0", Library: needLibrary(t), Password: "x", Logger: slog.New(slog.DiscardHandler),
-	})
+	rows, err := stored(t.Context(), dir, sql)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ch.Close(ctx)
+	return rows
+}
+
+// stored is query for where there is no test.
+func stored(ctx context.Context, dir, sql string) (rows []string, err error) {
+	lib, err := embedded.FindLibrary("")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	ch, err := embedded.StartClickHouse(ctx, embedded.ClickHouseConfig{
+		Dir: filepath.Join(dir, "clickhouse"), Addr: "127.0.0.1:0", Library: lib, Password: "x", Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, ch.Close(ctx)) }()
 	db := clickhouse.OpenDB(&clickhouse.Options{Addr: []string{ch.Addr()}, Protocol: clickhouse.HTTP, Auth: clickhouse.Auth{Database: "crmwatch", Username: "default", Password: "x"}})
 	defer db.Close()
 	res, err := db.QueryContext(ctx, sql)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer res.Close()
 	for res.Next() {
 		var row string
 		if err := res.Scan(&row); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		rows = append(rows, row)
 	}
-	if err := res.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return rows
+	return rows, res.Err()
 }
 
 func one(t *testing.T, dir, sql string) string {

@@ -14,7 +14,7 @@ type rosterCmd struct {
 }
 
 type rosterLoadCmd struct {
-	File string `arg:"" type:"existingfile" help:"CSV file with a header row."`
+	File string `arg:"" help:"CSV file with a header row."`
 }
 
 func (r rosterLoadCmd) Run(c *cli) error {
@@ -22,13 +22,13 @@ func (r rosterLoadCmd) Run(c *cli) error {
 	if err != nil {
 		return fmt.Errorf("configuration:\n%w", err)
 	}
+	people, err := app.ReadRoster(cfg, r.File)
+	if err != nil {
+		return err
+	}
 	ctx, stop := signalled()
 	defer stop()
 	return attach(ctx, cfg, func(ctx context.Context, a *app.App) error {
-		people, err := a.ReadRoster(r.File)
-		if err != nil {
-			return err
-		}
 		if err := a.PublishRoster(ctx, people); err != nil {
 			return err
 		}

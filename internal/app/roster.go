@@ -9,19 +9,19 @@ import (
 	"github.com/crmwatch/crmwatch/roster"
 )
 
-// ReadRoster reads the people of a CSV file.
-func (a *App) ReadRoster(path string) ([]roster.Person, error) {
+// ReadRoster reads the people of a CSV file, as the configuration says how.
+func ReadRoster(cfg Config, path string) ([]roster.Person, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open roster: %w", err)
 	}
 	defer f.Close()
-	people, err := roster.ReadCSV(f, path, a.cfg.Roster.Columns)
+	people, err := roster.ReadCSV(f, path, cfg.Roster.Columns)
 	if err != nil {
 		return nil, fmt.Errorf("read roster:\n%w", err)
 	}
 	for i := range people {
-		people[i].Tenant = a.cfg.Tenant
+		people[i].Tenant = cfg.Tenant
 	}
 	return people, nil
 }
@@ -31,7 +31,7 @@ func (a *App) loadRoster(ctx context.Context) error {
 	if a.cfg.Roster.CSV == "" {
 		return nil
 	}
-	people, err := a.ReadRoster(a.cfg.Roster.CSV)
+	people, err := ReadRoster(a.cfg, a.cfg.Roster.CSV)
 	if err != nil {
 		return err
 	}
