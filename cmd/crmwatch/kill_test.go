@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -118,7 +119,9 @@ func eventsIn(t *testing.T, dir string) (n int64) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	offsets, err := client.Offsets(t.Context(), "crmwatch.events", "crmwatch.detect")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	offsets, err := client.Offsets(ctx, "crmwatch.events", "crmwatch.detect")
 	if err != nil {
 		return 0
 	}

@@ -15,12 +15,15 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crmwatch/crmwatch/internal/bus"
 	"github.com/crmwatch/crmwatch/internal/stream"
@@ -272,5 +275,40 @@ func TestBrokerRestart(t *testing.T) {
 		if failing < least || failing > 1 || works != failing {
 			t.Errorf("%s: %d lines about the outage, %d about its end: %s", what, failing, works, strings.Join(logs.lines, ""))
 		}
+	}
+}
+
+// A partition that changes its leader just now is asked for again: whoever waits
+// for a group to catch up must not fail because of it.
+func TestOffsetsWaitForALeader(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	var refused atomic.Bool
+	cluster.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		list := req.(*kmsg.ListOffsetsRequest)
+		res := list.ResponseKind().(*kmsg.ListOffsetsResponse)
+		for _, topic := range list.Topics {
+			answer := kmsg.NewListOffsetsResponseTopic()
+			answer.Topic = topic.Topic
+			for _, p := range topic.Partitions {
+				part := kmsg.NewListOffsetsResponseTopicPartition()
+				part.Partition, part.ErrorCode = p.Partition, kerr.NotLeaderForPartition.Code
+				answer.Partitions = append(answer.Partitions, part)
+			}
+			res.Topics = append(res.Topics, answer)
+		}
+		refused.Store(true)
+		return res, nil, true
+	})
+	c := backend{addr: cluster.ListenAddrs()[0]}.client(t)
+	at, err := c.Offsets(within(t, 10*time.Second), "events", "g")
+	if err != nil || len(at) != 2 || at[0].Committed != -1 {
+		t.Errorf("%+v, %v", at, err)
+	}
+	if !refused.Load() {
+		t.Error("the broker was never asked")
 	}
 }

@@ -25,9 +25,30 @@ func (p PartitionOffsets) Lag() int64 {
 }
 
 // Offsets returns where each partition of the topic stands, as the brokers know
-// it now, whoever owns it. An empty group leaves Committed at -1.
+// it now, whoever owns it. An empty group leaves Committed at -1. It waits for a
+// topic that is not there yet, for brokers that cannot be reached and for
+// partitions that change their leader, until ctx ends.
 func (c *Client) Offsets(ctx context.Context, topic, group string) (map[int]PartitionOffsets, error) {
 	c.wires.use(topic)
+	trouble := c.outages.watch("ask for offsets of " + topic)
+	defer trouble.end()
+	for try := 1; ; try++ {
+		out, err := c.offsets(ctx, topic, group)
+		if err == nil {
+			trouble.works()
+			return out, nil
+		}
+		if permanent(err) || ctx.Err() != nil {
+			return nil, err
+		}
+		trouble.failed(err)
+		if !pause(ctx, try) {
+			return nil, err
+		}
+	}
+}
+
+func (c *Client) offsets(ctx context.Context, topic, group string) (map[int]PartitionOffsets, error) {
 	n, err := c.partitions(ctx, topic)
 	if err != nil {
 		return nil, fmt.Errorf("offsets of %q: %w", topic, err)
