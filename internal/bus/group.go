@@ -84,6 +84,9 @@ func (g *Group) awaitTopic(ctx context.Context) bool {
 			trouble.works()
 			return true
 		}
+		if ctx.Err() != nil {
+			return false // which is why it failed
+		}
 		trouble.failed(err)
 		if !pause(ctx, try) {
 			return false
