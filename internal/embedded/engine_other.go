@@ -12,7 +12,7 @@ import (
 // rest of this file is what the bridge needs to compile.
 
 func openEngine(string, string, int64) (*engine, error) {
-	return nil, fmt.Errorf("the embedded clickhouse needs linux, this is %s: point clickhouse.addr at a server", runtime.GOOS)
+	return nil, fmt.Errorf("the embedded clickhouse needs linux, this is %s: point clickhouse.addrs at a server", runtime.GOOS)
 }
 
 var (

@@ -77,7 +77,7 @@ func libraryPlaces() (places []string, err error) {
 }
 
 func missing(what string) error {
-	return fmt.Errorf("find the embedded clickhouse library: %s: run `make libchdb`, name the file in %s, or point clickhouse.addr at a server", what, LibraryEnv)
+	return fmt.Errorf("find the embedded clickhouse library: %s: run `make libchdb`, name the file in %s, or point clickhouse.addrs at a server", what, LibraryEnv)
 }
 
 func isFile(name string) bool {

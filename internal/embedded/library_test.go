@@ -38,7 +38,7 @@ func TestFindLibrary(t *testing.T) {
 		if err == nil {
 			t.Fatalf("found %q", got)
 		}
-		for _, want := range append(wants, "make libchdb", "clickhouse.addr") {
+		for _, want := range append(wants, "make libchdb", "clickhouse.addrs") {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("error %q does not say %q", err, want)
 			}

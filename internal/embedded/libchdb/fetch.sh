@@ -13,7 +13,7 @@ if [ -f "$target/libchdb.so" ]; then
 	exit 0
 fi
 if [ "$(uname -s)-$(uname -m)" != Linux-x86_64 ]; then
-	echo "the embedded ClickHouse needs Linux on x86-64: point clickhouse.addr at a server" >&2
+	echo "the embedded ClickHouse needs Linux on x86-64: point clickhouse.addrs at a server" >&2
 	exit 1
 fi
 
