@@ -167,13 +167,15 @@ type verdict struct {
 }
 
 type incidentFound struct {
-	ID    string  `json:"id"`
-	Kind  string  `json:"kind"`
-	Title string  `json:"title"`
-	Who   string  `json:"who"`
-	Found bool    `json:"found"`
-	Rule  string  `json:"rule,omitempty"`
-	Delay float64 `json:"event_to_alert_seconds,omitempty"`
+	ID    string    `json:"id"`
+	Kind  string    `json:"kind"`
+	Title string    `json:"title"`
+	Who   string    `json:"who"` // the person's id
+	Name  string    `json:"name"`
+	At    time.Time `json:"at"`
+	Found bool      `json:"found"`
+	Rule  string    `json:"rule,omitempty"`
+	Delay float64   `json:"event_to_alert_seconds,omitempty"`
 }
 
 func (d demoCmd) verdict(r *app.DemoResult) verdict {
@@ -182,14 +184,20 @@ func (d demoCmd) verdict(r *app.DemoResult) verdict {
 		HistoryEvents: r.History, HistorySeconds: r.Loading.Seconds(), PlayedEvents: r.Played, RejectedRecords: r.Rejected,
 		FirstAlertSecond: r.FirstAlert.Seconds(), DelayP50: r.Quantile(0.50).Seconds(), DelayP99: r.Quantile(0.99).Seconds(),
 	}
-	for _, f := range r.Found {
-		v.Incidents = append(v.Incidents, incidentFound{f.Incident.ID, f.Incident.Kind, f.Incident.Title, f.Incident.Person, true, f.Alert.Rule, r.Delays[f.Alert.ID].Seconds()})
-	}
 	for _, m := range r.Missed {
-		v.Incidents = append(v.Incidents, incidentFound{ID: m.ID, Kind: m.Kind, Title: m.Title, Who: m.Person})
+		v.Incidents = append(v.Incidents, planted(m, r.Names))
 	}
-	slices.SortFunc(v.Incidents, func(a, b incidentFound) int { return slices.Compare([]byte(a.ID), []byte(b.ID)) })
+	for _, f := range r.Found {
+		i := planted(f.Incident, r.Names)
+		i.Found, i.Rule, i.Delay = true, f.Alert.Rule, r.Delays[f.Alert.ID].Seconds()
+		v.Incidents = append(v.Incidents, i)
+	}
+	slices.SortFunc(v.Incidents, func(a, b incidentFound) int { return a.At.Compare(b.At) })
 	return v
+}
+
+func planted(i simulate.Incident, names map[string]string) incidentFound {
+	return incidentFound{ID: i.ID, Kind: i.Kind, Title: i.Title, Who: i.Person, Name: names[i.Person], At: i.First}
 }
 
 func (d demoCmd) report(w io.Writer, r *app.DemoResult) error {
@@ -201,13 +209,14 @@ func (d demoCmd) report(w io.Writer, r *app.DemoResult) error {
 	}
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "PLANTED\tWHO\tFOUND BY\tEVENT TO ALERT")
+	fmt.Fprintln(t, "AT\tPLANTED\tFOUND BY\tEVENT TO ALERT\tWHO")
 	for _, i := range v.Incidents {
 		by, delay := "NOT FOUND", ""
 		if i.Found {
 			by, delay = i.Rule, fmt.Sprintf("%.0f ms", 1000*i.Delay)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", i.Title, i.Who, by, delay)
+		// The name comes last: Chinese characters are wider than a column counts them.
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s %s\n", i.At.In(headquarters).Format("15:04"), i.Title, by, delay, i.Who, i.Name)
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("print the result: %w", err)

@@ -43,6 +43,8 @@ func (d *Demo) Clock() time.Time {
 // DemoResult is how the demo went.
 type DemoResult struct {
 	simulate.Result
+	// Names are the people's, by their ids.
+	Names map[string]string
 	// Delays are the times from when the event that completed a finding was handed
 	// over to when its alert was sent, by alert id.
 	Delays map[string]time.Duration
@@ -85,7 +87,10 @@ func (d *Demo) Run(ctx context.Context) (*DemoResult, error) {
 	if err := d.App.RosterHas(ctx, len(d.Company.Roster())); err != nil {
 		return nil, err
 	}
-	res := &DemoResult{}
+	res := &DemoResult{Names: map[string]string{}}
+	for _, p := range d.Company.Roster() {
+		res.Names[p.ID] = p.Name
+	}
 	if err := d.loadHistory(ctx, res); err != nil {
 		return nil, err
 	}
