@@ -22,7 +22,8 @@ type Config struct {
 	// and still be put where it belongs. Salesforce's hourly files come hours
 	// late, and a daily one may be made anew for days.
 	Lateness time.Duration
-	// Entries is how many events one rule keeps for one group.
+	// Entries is how many events one rule keeps for one group, and a third more
+	// until they are dropped together.
 	Entries int
 	// Skew is how far ahead of its collection an event's time is believed.
 	Skew time.Duration
@@ -32,7 +33,7 @@ type Config struct {
 
 // DefaultConfig is the configuration of a detector that was not told otherwise.
 func DefaultConfig() Config {
-	return Config{Lateness: 7 * 24 * time.Hour, Entries: 20_000, Skew: 10 * time.Minute, Checkpoint: 4 << 20}
+	return Config{Lateness: 7 * 24 * time.Hour, Entries: 10_000, Skew: 10 * time.Minute, Checkpoint: 4 << 20}
 }
 
 // Engine folds the events of one partition into findings. What it returns is a

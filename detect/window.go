@@ -110,6 +110,8 @@ func (w *window) fired(t int64, span time.Duration) bool {
 
 // forget drops entries that are older than keep before the newest one, and the
 // oldest beyond the limit; what comes later for the forgotten time is too late.
+// It waits until a quarter of the entries can go, since dropping one costs as
+// much as dropping many.
 func (w *window) forget(keep time.Duration, limit int) {
 	n := len(w.Entries)
 	if n == 0 {
@@ -120,7 +122,7 @@ func (w *window) forget(keep time.Duration, limit int) {
 	for drop < n && w.Entries[drop].Time < floor {
 		drop++
 	}
-	if drop == 0 {
+	if drop == 0 || 4*drop < n {
 		return
 	}
 	w.Floor = max(w.Floor, floor, w.Entries[drop-1].Time+1)
