@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/crmwatch/crmwatch/internal/app"
@@ -14,15 +13,15 @@ import (
 type checkCmd struct{}
 
 func (checkCmd) Run(c *cli) error {
-	cfg, err := app.Load(c.Config, os.LookupEnv)
+	cfg, err := c.load()
 	if err != nil {
-		return fmt.Errorf("configuration:\n%w", err)
+		return err
 	}
 	set, err := app.LoadRules(cfg.Rules)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("configuration ok; %d rules and %d correlations ok (version %s)\n", len(set.Rules()), len(set.Correlations()), set.Version())
+	fmt.Printf("configuration ok; rules ok: %d on single events, %d correlations (version %s)\n", len(set.Rules()), len(set.Correlations()), set.Version())
 	return nil
 }
 
@@ -37,9 +36,9 @@ type rulesCheckCmd struct {
 }
 
 func (r rulesCheckCmd) Run(c *cli) error {
-	cfg, err := app.Load(c.Config, os.LookupEnv)
+	cfg, err := c.load()
 	if err != nil {
-		return fmt.Errorf("configuration:\n%w", err)
+		return err
 	}
 	if r.Dir != "" {
 		cfg.Rules.Dir = r.Dir
@@ -48,16 +47,16 @@ func (r rulesCheckCmd) Run(c *cli) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d rules and %d correlations ok (version %s)\n", len(set.Rules()), len(set.Correlations()), set.Version())
+	fmt.Printf("rules ok: %d on single events, %d correlations (version %s)\n", len(set.Rules()), len(set.Correlations()), set.Version())
 	return nil
 }
 
 type rulesListCmd struct{}
 
 func (rulesListCmd) Run(c *cli) error {
-	cfg, err := app.Load(c.Config, os.LookupEnv)
+	cfg, err := c.load()
 	if err != nil {
-		return fmt.Errorf("configuration:\n%w", err)
+		return err
 	}
 	set, err := app.LoadRules(cfg.Rules)
 	if err != nil {

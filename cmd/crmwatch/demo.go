@@ -58,9 +58,9 @@ func (d demoCmd) Run(c *cli) error {
 
 // config is the user's, but for what would mix the demo with real data.
 func (d demoCmd) config(c *cli) (app.Config, error) {
-	cfg, err := app.Load(c.Config, os.LookupEnv)
+	cfg, err := c.load()
 	if err != nil {
-		return cfg, fmt.Errorf("configuration:\n%w", err)
+		return cfg, err
 	}
 	defaults := app.Default()
 	library := cfg.ClickHouse.Library

@@ -25,9 +25,9 @@ type ingestCmd struct {
 }
 
 func (cmd ingestCmd) Run(c *cli) error {
-	cfg, err := app.Load(c.Config, os.LookupEnv)
+	cfg, err := c.load()
 	if err != nil {
-		return fmt.Errorf("configuration:\n%w", err)
+		return err
 	}
 	if cmd.Tenant != "" {
 		cfg.Tenant = cmd.Tenant

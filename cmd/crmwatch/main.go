@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/crmwatch/crmwatch/internal/app"
 	"github.com/crmwatch/crmwatch/internal/embedded"
 )
 
@@ -27,6 +28,15 @@ type cli struct {
 	Roster rosterCmd `cmd:"" help:"Work with the roster."`
 	Check  checkCmd  `cmd:"" help:"Check the configuration and the rules, and exit."`
 	Health healthCmd `cmd:"" help:"Ask a running crmwatch whether it is ready."`
+}
+
+// load reads the configuration that the command line names.
+func (c *cli) load() (app.Config, error) {
+	cfg, err := app.Load(c.Config, os.LookupEnv)
+	if err != nil {
+		return cfg, fmt.Errorf("configuration:\n%w", err)
+	}
+	return cfg, nil
 }
 
 func main() {

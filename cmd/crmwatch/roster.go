@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/crmwatch/crmwatch/internal/app"
 )
@@ -18,9 +17,9 @@ type rosterLoadCmd struct {
 }
 
 func (r rosterLoadCmd) Run(c *cli) error {
-	cfg, err := app.Load(c.Config, os.LookupEnv)
+	cfg, err := c.load()
 	if err != nil {
-		return fmt.Errorf("configuration:\n%w", err)
+		return err
 	}
 	people, err := app.ReadRoster(cfg, r.File)
 	if err != nil {

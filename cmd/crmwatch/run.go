@@ -24,9 +24,9 @@ const clickhouseStopWithin = 15 * time.Second
 type runCmd struct{}
 
 func (runCmd) Run(c *cli) error {
-	cfg, err := app.Load(c.Config, os.LookupEnv)
+	cfg, err := c.load()
 	if err != nil {
-		return fmt.Errorf("configuration:\n%w", err)
+		return err
 	}
 	log := newLogger(cfg.Log, os.Stderr)
 	ctx, stop := signalled()

@@ -370,7 +370,7 @@ func testTooLarge(t *testing.T, b backend) {
 		}
 		err := c.Writer(name).Write(within(t, 30*time.Second), recs...)
 		var large *bus.TooLargeError
-		if !errors.As(err, &large) || !slices.Equal(large.Records, []int{3, 11}) {
+		if !errors.As(err, &large) || !slices.Equal(large.Records, []int{3, 11}) || !large.Permanent() {
 			t.Errorf("%s: %v", what, err)
 		}
 		if n := offsets(t, c, name) - start; n != 18 {

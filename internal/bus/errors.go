@@ -29,6 +29,9 @@ func (e *TooLargeError) Error() string {
 		e.Topic, len(e.Records), e.Records[0])
 }
 
+// Permanent says that no retry helps.
+func (e *TooLargeError) Permanent() bool { return true }
+
 // Gap is a run of offsets [From, To) of a partition that were deleted before
 // they were read.
 type Gap struct {
