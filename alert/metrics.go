@@ -40,7 +40,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"sink", "reason"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "crmwatch_alert_latency_seconds", Help: "From when the event that completed a finding was collected to when the sink had taken its message.",
-			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400},
+			Buckets: []float64{.005, .01, .02, .03, .05, .075, .1, .15, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400},
 		}),
 		queue: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "crmwatch_alert_queue_findings", Help: "Findings that wait to be sent.",
