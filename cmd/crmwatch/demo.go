@@ -91,7 +91,7 @@ func (d demoCmd) prepareDir(cfg *app.Config) (cleanup func(), err error) {
 func (d demoCmd) play(ctx context.Context, cfg app.Config, sink alert.Sink, say teller) (*app.DemoResult, error) {
 	company := simulate.New(simulate.Config{Seed: d.Seed, People: d.People, Days: d.Days, Now: lastWorkday(time.Now())})
 	cfg.Tenant = company.Tenant()
-	demo := &app.Demo{Company: company, Speed: d.Speed, For: min(d.For, company.End().Sub(company.Start())), Say: say.line}
+	demo := &app.Demo{Company: company, Speed: d.Speed, For: min(d.For, company.End().Sub(company.Start())), Began: time.Now(), Say: say.line}
 	say.line("Starting an embedded Kafka and ClickHouse.")
 	p, err := start(ctx, cfg, quiet(cfg.Log), options{sink: sink, onSent: demo.Sent, clock: demo.Clock})
 	if err != nil {
@@ -221,7 +221,7 @@ func (d demoCmd) report(w io.Writer, r *app.DemoResult) error {
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
-	_, err := fmt.Fprintf(w, "\n%d of %d planted incidents found · %d false alerts of %d · event to alert p50 %.0f ms, p99 %.0f ms · seed %d\n",
-		v.Found, v.Planted, v.FalseAlerts, v.Alerts, 1000*v.DelayP50, 1000*v.DelayP99, d.Seed)
+	_, err := fmt.Fprintf(w, "\n%d of %d planted incidents found · %d false alerts of %d · first alert %.0f s after the start · event to alert p50 %.0f ms, p99 %.0f ms · seed %d\n",
+		v.Found, v.Planted, v.FalseAlerts, v.Alerts, v.FirstAlertSecond, 1000*v.DelayP50, 1000*v.DelayP99, d.Seed)
 	return err
 }

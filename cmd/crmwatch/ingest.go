@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -108,6 +109,9 @@ func alongside(ctx context.Context, background, work func(context.Context) error
 	return err
 }
 
+// patience is how long an ingest waits in silence for the stages behind it.
+const patience = 5 * time.Second
+
 func (cmd ingestCmd) ingest(ctx context.Context, a *app.App) error {
 	show := ingest.NewProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
 	var failed bool
@@ -126,6 +130,10 @@ func (cmd ingestCmd) ingest(ctx context.Context, a *app.App) error {
 		}
 	}
 	if !cmd.NoWait {
+		notice := time.AfterFunc(patience, func() {
+			fmt.Fprintln(os.Stderr, "crmwatch: Kafka has everything; waiting until a running crmwatch has judged and stored it (--no-wait does not)")
+		})
+		defer notice.Stop()
 		if err := a.Drained(ctx); err != nil {
 			return fmt.Errorf("everything is in Kafka, but not yet judged and stored: %w", err)
 		}

@@ -24,6 +24,8 @@ type Demo struct {
 	Speed float64
 	// For is how much of the day is played.
 	For time.Duration
+	// Began is when the demo was started.
+	Began time.Time
 	// Say is told what happens, one line each.
 	Say func(format string, args ...any)
 
@@ -53,7 +55,7 @@ type DemoResult struct {
 	History, Played int64
 	Loading         time.Duration
 	Rejected        int64
-	// FirstAlert is the time from the start of the play to the first alert.
+	// FirstAlert is the time from Began to the first alert.
 	FirstAlert time.Duration
 }
 
@@ -94,7 +96,6 @@ func (d *Demo) Run(ctx context.Context) (*DemoResult, error) {
 	if err := d.loadHistory(ctx, res); err != nil {
 		return nil, err
 	}
-	began := d.App.Now()
 	if err := d.playToday(ctx, res); err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (d *Demo) Run(ctx context.Context) (*DemoResult, error) {
 	res.Delays = d.delays
 	if len(d.alerts) > 0 {
 		first := slices.MinFunc(d.alerts, func(a, b simulate.Alert) int { return a.Time.Compare(b.Time) })
-		res.FirstAlert = first.Time.Sub(began)
+		res.FirstAlert = first.Time.Sub(d.Began)
 	}
 	return res, nil
 }
