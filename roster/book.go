@@ -81,7 +81,7 @@ func (b *Book) Apply(recs ...stream.Record) error {
 	people := maps.Clone(b.current.Load().people)
 	var errs []error
 	for _, rec := range recs {
-		n, p, err := decode(rec)
+		n, p, err := Decode(rec)
 		switch {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("partition %d offset %d: %w", rec.Partition, rec.Offset, err))
@@ -117,7 +117,7 @@ func (b *Book) Len() int { return len(b.current.Load().people) }
 
 // Person returns the person with the id.
 func (b *Book) Person(tenant, id string) (*Person, bool) {
-	p, ok := b.current.Load().people[name{tenant, id}]
+	p, ok := b.current.Load().people[Ref{tenant, id}]
 	return p, ok
 }
 

@@ -294,7 +294,7 @@ func FuzzReadCSV(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, back, err := decode(rec); err != nil || !back.Equal(people[i]) {
+			if _, back, err := Decode(rec); err != nil || !back.Equal(people[i]) {
 				t.Fatalf("%s came back as %+v, %v", rec.Value, back, err)
 			}
 		}

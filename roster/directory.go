@@ -4,9 +4,9 @@ import "strings"
 
 // directory is one state of the book. It never changes.
 type directory struct {
-	people   map[name]*Person
+	people   map[Ref]*Person
 	accounts map[accountKey]owned
-	emails   map[name]*Person // by address, folded
+	emails   map[Ref]*Person // by address, folded
 }
 
 // accountKey names an account; make it with keyOf.
@@ -26,19 +26,19 @@ func keyOf(tenant, source, id string) accountKey {
 	return accountKey{tenant, source, id}
 }
 
-func newDirectory(people map[name]*Person) *directory {
+func newDirectory(people map[Ref]*Person) *directory {
 	if people == nil {
-		people = map[name]*Person{}
+		people = map[Ref]*Person{}
 	}
-	d := &directory{people: people, accounts: make(map[accountKey]owned, 2*len(people)), emails: make(map[name]*Person, len(people))}
+	d := &directory{people: people, accounts: make(map[accountKey]owned, 2*len(people)), emails: make(map[Ref]*Person, len(people))}
 	for n, p := range people {
 		if p.Email != "" {
-			k := name{n.tenant, strings.ToLower(p.Email)}
+			k := Ref{n.Tenant, strings.ToLower(p.Email)}
 			d.emails[k] = heir(d.emails[k], p)
 		}
 		for i := range p.Accounts {
 			a := &p.Accounts[i]
-			k := keyOf(n.tenant, a.Source, a.ID)
+			k := keyOf(n.Tenant, a.Source, a.ID)
 			if heir(d.accounts[k].person, p) == p {
 				d.accounts[k] = owned{p, a}
 			}
@@ -85,7 +85,7 @@ func (d *directory) find(tenant, source, accountID, accountName, email string) *
 		if strings.IndexByte(address, '@') < 0 {
 			continue
 		}
-		if p, ok := d.emails[name{tenant, strings.ToLower(address)}]; ok {
+		if p, ok := d.emails[Ref{tenant, strings.ToLower(address)}]; ok {
 			return p
 		}
 	}

@@ -22,17 +22,17 @@ func (p *Person) Record() (stream.Record, error) {
 	return stream.Record{Key: p.Key(), Value: value}, nil
 }
 
-// name is what a person is found by.
-type name struct{ tenant, id string }
+// Ref is what a person is found by.
+type Ref struct{ Tenant, ID string }
 
-// decode reads a message of the topic of people: who it is about, and the person,
+// Decode reads a message of the topic of people: who it is about, and the person,
 // nil where that is removed. Its errors do not repeat the message.
-func decode(rec stream.Record) (name, *Person, error) {
+func Decode(rec stream.Record) (Ref, *Person, error) {
 	tenant, id, ok := strings.Cut(string(rec.Key), "/")
 	if !ok || tenant == "" || id == "" {
-		return name{}, nil, errors.New("decode person: the key is not tenant and id")
+		return Ref{}, nil, errors.New("decode person: the key is not tenant and id")
 	}
-	n := name{tenant, id}
+	n := Ref{tenant, id}
 	if rec.Value == nil {
 		return n, nil, nil
 	}

@@ -245,8 +245,8 @@ func TestRecord(t *testing.T) {
 			rt.Fatal(err)
 		}
 		rec := records(t, want)[0]
-		n, got, err := decode(rec)
-		if err != nil || !got.Equal(want) || n != (name{want.Tenant, want.ID}) {
+		n, got, err := Decode(rec)
+		if err != nil || !got.Equal(want) || n != (Ref{want.Tenant, want.ID}) {
 			rt.Fatalf("%s came back as %v %+v, %v", rec.Value, n, got, err)
 		}
 		if again := records(t, *got)[0]; string(again.Value) != string(rec.Value) {
@@ -274,7 +274,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a number for days": {Key: []byte("acme/1"), Value: []byte(`{"id":"1","tenant":"acme","last_day":20260131}`)},
 		"hours backwards":   {Key: []byte("acme/1"), Value: []byte(`{"id":"1","tenant":"acme","hours":"Mon 09:00-08:00"}`)},
 	} {
-		if _, p, err := decode(rec); err == nil || p != nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "0012345") {
+		if _, p, err := Decode(rec); err == nil || p != nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "0012345") {
 			t.Errorf("%s: got %v, %v", name, p, err)
 		}
 	}

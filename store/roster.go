@@ -1,13 +1,9 @@
 package store
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
-	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/internal/stream"
 	"github.com/crmwatch/crmwatch/roster"
 )
@@ -57,35 +53,19 @@ func ofAccounts[V any](get func(*roster.Account) V) func(*person) []V {
 	}
 }
 
-// errNotPerson stands for the error of encoding/json, which may repeat what it
-// found.
-var errNotPerson = errors.New("decode person: not the JSON form of one")
-
-// decodePerson reads a person, or the removal of the one that the key names:
-// tenant, slash, id.
+// decodePerson reads a person, or the removal of one.
 func decodePerson(rec stream.Record) (person, error) {
-	if rec.Value == nil {
-		return removal(rec.Key)
-	}
-	var p person
-	if err := json.Unmarshal(rec.Value, &p.Person); err != nil {
-		return p, errNotPerson
-	}
-	if p.ID == "" || p.Tenant == "" {
-		return p, &event.FieldError{Field: "id", Reason: event.Missing, Msg: "and tenant are required"}
+	ref, p, err := roster.Decode(rec)
+	switch {
+	case err != nil:
+		return person{}, err
+	case p == nil:
+		return person{Person: roster.Person{Tenant: ref.Tenant, ID: ref.ID}, deleted: 1}, nil
 	}
 	for i, a := range p.Accounts {
 		if err := checkTimes(timeField{fmt.Sprintf("accounts[%d].last_active", i), a.LastActive}); err != nil {
-			return p, err
+			return person{}, err
 		}
 	}
-	return p, nil
-}
-
-func removal(key []byte) (person, error) {
-	tenant, id, ok := strings.Cut(string(key), "/")
-	if !ok || tenant == "" || id == "" {
-		return person{}, errors.New("key of a removal is not tenant and id")
-	}
-	return person{Person: roster.Person{Tenant: tenant, ID: id}, deleted: 1}, nil
+	return person{Person: *p}, nil
 }
