@@ -93,17 +93,18 @@ type partition struct {
 	*Detector
 	claim   stream.Claim
 	engine  *Engine
-	decoder event.Decoder
+	decoder *event.Decoder
 	label   string
 	next    int64 // offset after the last event taken in
 	saved   int64 // offset of the last checkpoint
+	late    int64 // what the metric knows of
 	savedAt time.Time
 }
 
 // open restores the partition's engine from its last checkpoint.
 func (d *Detector) open(ctx context.Context, c stream.Claim) (*partition, error) {
 	began := d.Now()
-	p := &partition{Detector: d, claim: c, engine: NewEngine(d.cfg, d.Rules, d.People), label: strconv.Itoa(c.Partition()), savedAt: began}
+	p := &partition{Detector: d, claim: c, engine: NewEngine(d.cfg, d.Rules, d.People), decoder: event.NewDecoder(), label: strconv.Itoa(c.Partition()), savedAt: began}
 	m, err := p.restore(ctx)
 	if err != nil {
 		return nil, err
@@ -164,7 +165,7 @@ func (p *partition) take(ctx context.Context, recs []stream.Record) error {
 	var findings []stream.Record
 	for _, r := range recs {
 		var e event.Event
-		if err := p.decoder.Decode(r.Value, &e); err != nil {
+		if err := p.decode(r, &e); err != nil {
 			if err := p.bury(ctx, r, err); err != nil {
 				return err
 			}
@@ -192,12 +193,22 @@ func (p *partition) take(ctx context.Context, recs []stream.Record) error {
 	return nil
 }
 
+// decode reads an event and checks it: whoever may write to the topic can claim
+// anything, and one event of the year 2999 would make all later ones of its
+// person too late.
+func (p *partition) decode(r stream.Record, e *event.Event) error {
+	if err := p.decoder.Decode(r.Value, e); err != nil {
+		return err
+	}
+	return e.Validate()
+}
+
 func (p *partition) observe(events int) {
 	p.metrics.events.Add(float64(events))
 	p.metrics.watermark.WithLabelValues(p.label).Set(float64(p.engine.watermark) / 1000)
 	p.metrics.groups.WithLabelValues(p.label).Set(float64(p.engine.Groups()))
-	p.metrics.late.Add(float64(p.engine.late))
-	p.engine.late = 0
+	p.metrics.late.Add(float64(p.engine.Late() - p.late))
+	p.late = p.engine.Late()
 }
 
 func (p *partition) due() bool {

@@ -213,11 +213,13 @@ func TestPoisonIsBuried(t *testing.T) {
 	for _, poison := range []string{"", "{", `{"id":7}`, "\xff\xfe", strings.Repeat("[", 10_000)} {
 		w.events = append(w.events, stream.Record{Value: []byte(poison), Offset: int64(len(w.events))})
 	}
-	w.put(export("b", time.Hour, 5000))
+	future := export("c", time.Minute, 5000)
+	future.Time = time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)
+	w.put(future, export("b", time.Hour, 5000))
 	if err := w.run(t, func() int { return 3 }, bigExport); err != nil {
 		t.Fatal(err)
 	}
-	if len(w.findings) != 2 || len(w.dead) != 5 || w.committed != int64(len(w.events)) {
+	if len(w.findings) != 2 || len(w.dead) != 6 || w.committed != int64(len(w.events)) {
 		t.Errorf("%d findings, %d dead letters, committed %d", len(w.findings), len(w.dead), w.committed)
 	}
 	for i, d := range w.dead {

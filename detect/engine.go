@@ -128,7 +128,7 @@ func (en *Engine) count(w *watcher, rec *record) {
 // condition holds there and the burst was not told of yet.
 func (en *Engine) judge(w *watcher, win *window, j int, key string, rec *record) bool {
 	end := win.Entries[j].Time
-	if w.span > 0 && win.fired(end, w.span) {
+	if win.fired(end, w.span) {
 		return false
 	}
 	from := j
