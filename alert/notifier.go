@@ -2,7 +2,6 @@ package alert
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -160,14 +159,11 @@ func (n *Notifier) sort(ctx context.Context, sent *ledger, recs []stream.Record)
 func (n *Notifier) bury(ctx context.Context, rec *stream.Record, cause error) error {
 	place := event.Place{Stage: "notify", Origin: fmt.Sprintf("%s/%d", n.cfg.Topic, rec.Partition), Line: rec.Offset}
 	letter := event.NewDeadLetter(place, rec.Value, cause, n.deps.Clock())
-	value, err := json.Marshal(letter)
-	if err != nil {
-		return fmt.Errorf("encode dead letter: %w", err)
-	}
+	key, value := letter.Message()
 	n.deps.Logger.Error("a record on the topic of alerts is no finding and goes to the dead letters",
 		"partition", rec.Partition, "offset", rec.Offset, "field", letter.Field, "reason", letter.Reason)
-	err = n.persist(ctx, "writing a dead letter", func() error {
-		return n.deps.Dead.Write(ctx, stream.Record{Key: []byte(letter.ID), Value: value, Time: letter.Time})
+	err := n.persist(ctx, "writing a dead letter", func() error {
+		return n.deps.Dead.Write(ctx, stream.Record{Key: key, Value: value, Time: letter.Time})
 	})
 	if err == nil {
 		n.metrics.dead.Inc()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"strconv"
 	"time"
@@ -229,7 +228,7 @@ func (p *partition) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for chunk := range chunks(recs, p.cfg.Checkpoint) {
+	for chunk := range stream.Cut(recs, p.cfg.Checkpoint, stateSize) {
 		if err := p.State.Append(ctx, p.claim.Partition(), chunk...); err != nil {
 			return fmt.Errorf("write checkpoint at offset %d: %w", p.next, err)
 		}
@@ -243,23 +242,7 @@ func (p *partition) checkpoint(ctx context.Context) error {
 	return nil
 }
 
-// chunks cuts records into runs of at most size bytes, or of one record.
-func chunks(recs []stream.Record, size int) iter.Seq[[]stream.Record] {
-	return func(yield func([]stream.Record) bool) {
-		from, bytes := 0, 0
-		for i, r := range recs {
-			n := len(r.Key) + len(r.Value)
-			if i > from && bytes+n > size {
-				if !yield(recs[from:i]) {
-					return
-				}
-				from, bytes = i, 0
-			}
-			bytes += n
-		}
-		yield(recs[from:])
-	}
-}
+func stateSize(r *stream.Record) int { return len(r.Key) + len(r.Value) }
 
 func (p *partition) changes() ([]stream.Record, error) {
 	changed, err := p.engine.state.changes()
@@ -290,12 +273,8 @@ func (p *partition) leave(ctx context.Context) {
 // bury puts a message that is no event on the dead-letter topic.
 func (p *partition) bury(ctx context.Context, r stream.Record, cause error) error {
 	p.metrics.poison.Inc()
-	dl := event.NewDeadLetter(event.Place{Stage: "detect", Origin: fmt.Sprintf("events/%d", r.Partition), Line: r.Offset}, r.Value, cause, p.Now())
-	msg, err := json.Marshal(dl)
-	if err != nil {
-		return fmt.Errorf("encode dead letter: %w", err)
-	}
-	if err := p.Dead.Write(ctx, stream.Record{Key: []byte(dl.ID), Value: msg}); err != nil {
+	key, value := event.NewDeadLetter(event.Place{Stage: "detect", Origin: fmt.Sprintf("events/%d", r.Partition), Line: r.Offset}, r.Value, cause, p.Now()).Message()
+	if err := p.Dead.Write(ctx, stream.Record{Key: key, Value: value}); err != nil {
 		return fmt.Errorf("write dead letter: %w", err)
 	}
 	return nil

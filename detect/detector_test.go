@@ -315,7 +315,7 @@ func TestChunksKeepEveryRecordInOrder(t *testing.T) {
 	}
 	var got []byte
 	runs := 0
-	for chunk := range chunks(recs, 100) {
+	for chunk := range stream.Cut(recs, 100, stateSize) {
 		runs++
 		size := 0
 		for _, r := range chunk {

@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -66,6 +67,16 @@ func NewDeadLetter(p Place, record []byte, err error, now time.Time) *DeadLetter
 		Size:   int64(len(record)),
 		Record: bytes.Clone(record[:min(len(record), MaxDeadRecord)]),
 	}
+}
+
+// Message is the dead letter as a message of the topic of dead letters: its key,
+// and its JSON form.
+func (d *DeadLetter) Message() (key, value []byte) {
+	value, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // only a time after the year 9999, which is no clock's
+	}
+	return []byte(d.ID), value
 }
 
 // cut returns the first size bytes of s without splitting a character.

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/crmwatch/crmwatch/event"
@@ -82,11 +81,8 @@ func (b *batch) addDead(item *Item, rej *Rejection, now time.Time) {
 	place := event.Place{Tenant: b.p.cfg.Tenant, Stage: "ingest", Origin: b.origin, Line: item.Line}
 	d := event.NewDeadLetter(place, item.Data, rej, now)
 	d.Field, d.Reason, d.Detail, d.Size = rej.Field, rej.Reason, rej.Detail, item.Size
-	value, err := json.Marshal(d)
-	if err != nil {
-		panic(err) // a dead letter has no value that JSON cannot hold
-	}
-	b.dead = append(b.dead, stream.Record{Key: []byte(d.ID), Value: value, Time: now})
+	key, value := d.Message()
+	b.dead = append(b.dead, stream.Record{Key: key, Value: value, Time: now})
 	b.size += len(value)
 	b.tally.rejected[rej.Reason]++
 	if len(b.first) < b.keep {

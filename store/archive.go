@@ -91,11 +91,8 @@ func (c *copier[T]) run(ctx context.Context, claim stream.Claim) error {
 // copy makes records durable: the good ones in the table, the others on the
 // topic of dead letters.
 func (c *copier[T]) copy(ctx context.Context, recs []stream.Record, decode decoder[T]) error {
-	rows, dead, err := c.sort(recs, decode)
-	if err != nil {
-		return err
-	}
-	for _, block := range blocks(rows, maxBlock) {
+	rows, dead := c.sort(recs, decode)
+	for block := range blocks(rows, maxBlock) {
 		if err := c.in.insert(ctx, block); err != nil {
 			return err
 		}
@@ -104,17 +101,13 @@ func (c *copier[T]) copy(ctx context.Context, recs []stream.Record, decode decod
 }
 
 // sort makes each record a row, or a dead letter where it cannot be one.
-func (c *copier[T]) sort(recs []stream.Record, decode decoder[T]) (rows []row[T], dead []stream.Record, err error) {
+func (c *copier[T]) sort(recs []stream.Record, decode decoder[T]) (rows []row[T], dead []stream.Record) {
 	now := c.archive.deps.Now()
 	rows = make([]row[T], 0, len(recs))
 	for _, rec := range recs {
 		val, err := decode(rec)
 		if err != nil {
-			letter, err := c.poison(rec, err, now)
-			if err != nil {
-				return nil, nil, err
-			}
-			dead = append(dead, letter)
+			dead = append(dead, c.poison(rec, err, now))
 			continue
 		}
 		r := row[T]{rec: rec, val: val}
@@ -123,5 +116,5 @@ func (c *copier[T]) sort(recs []stream.Record, decode decoder[T]) (rows []row[T]
 		}
 		rows = append(rows, r)
 	}
-	return rows, dead, nil
+	return rows, dead
 }

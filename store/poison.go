@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -11,15 +10,12 @@ import (
 )
 
 // poison makes the dead letter of a record that does not become a row.
-func (c *copier[T]) poison(rec stream.Record, cause error, now time.Time) (stream.Record, error) {
+func (c *copier[T]) poison(rec stream.Record, cause error, now time.Time) stream.Record {
 	place := event.Place{Stage: "archive", Origin: fmt.Sprintf("%s/%d", c.table.name, rec.Partition), Line: rec.Offset}
 	letter := event.NewDeadLetter(place, rec.Value, cause, now)
 	c.archive.db.metrics.rejected.WithLabelValues(c.table.name, letter.Reason).Inc()
-	value, err := json.Marshal(letter)
-	if err != nil {
-		return stream.Record{}, fmt.Errorf("encode dead letter: %w", err)
-	}
-	return stream.Record{Key: []byte(letter.ID), Value: value, Time: letter.Time}, nil
+	key, value := letter.Message()
+	return stream.Record{Key: key, Value: value, Time: letter.Time}
 }
 
 // bury writes dead letters, and keeps at it until they are durable or the

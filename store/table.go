@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/sha256"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/crmwatch/crmwatch/internal/stream"
@@ -115,20 +116,7 @@ func token[T any](table string, rows []row[T]) string {
 // maxBlock bounds the memory of one insert, in bytes of records.
 const maxBlock = 64 << 20
 
-// blocks cuts rows into blocks of at most maxBlock bytes, or one row.
-func blocks[T any](rows []row[T], limit int) [][]row[T] {
-	var out [][]row[T]
-	start, size := 0, 0
-	for i := range rows {
-		n := len(rows[i].rec.Value)
-		if i > start && size+n > limit {
-			out = append(out, rows[start:i])
-			start, size = i, 0
-		}
-		size += n
-	}
-	if start < len(rows) {
-		out = append(out, rows[start:])
-	}
-	return out
+// blocks cuts rows into blocks of at most limit bytes, or one row.
+func blocks[T any](rows []row[T], limit int) iter.Seq[[]row[T]] {
+	return stream.Cut(rows, limit, func(r *row[T]) int { return len(r.rec.Value) })
 }

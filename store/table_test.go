@@ -95,7 +95,7 @@ func TestBlocks(t *testing.T) {
 			}
 			var got []int
 			next := int64(0)
-			for _, b := range blocks(rowsOf(0, values...), 10) {
+			for b := range blocks(rowsOf(0, values...), 10) {
 				got = append(got, len(b))
 				for _, r := range b {
 					if r.rec.Offset != next {
