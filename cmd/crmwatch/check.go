@@ -17,12 +17,21 @@ func (checkCmd) Run(c *cli) error {
 	if err != nil {
 		return err
 	}
-	set, err := app.LoadRules(cfg.Rules)
+	rules, err := checkRules(cfg.Rules)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("configuration ok; rules ok: %d on single events, %d correlations (version %s)\n", len(set.Rules()), len(set.Correlations()), set.Version())
+	fmt.Println("configuration ok;", rules)
 	return nil
+}
+
+// checkRules loads rules and says what they are.
+func checkRules(cfg app.Rules) (string, error) {
+	set, err := app.LoadRules(cfg)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("rules ok: %d on single events, %d correlations (version %s)", len(set.Rules()), len(set.Correlations()), set.Version()), nil
 }
 
 // rulesCmd groups the commands on rules.
@@ -43,11 +52,11 @@ func (r rulesCheckCmd) Run(c *cli) error {
 	if r.Dir != "" {
 		cfg.Rules.Dir = r.Dir
 	}
-	set, err := app.LoadRules(cfg.Rules)
+	rules, err := checkRules(cfg.Rules)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("rules ok: %d on single events, %d correlations (version %s)\n", len(set.Rules()), len(set.Correlations()), set.Version())
+	fmt.Println(rules)
 	return nil
 }
 

@@ -24,7 +24,7 @@ type demoCmd struct {
 	Days   int           `help:"Days of history before the day that is played." default:"28"`
 	Speed  float64       `help:"Seconds of the day that pass in one second; 0 plays as fast as it goes." default:"1440"`
 	For    time.Duration `help:"How much of the day is played." default:"24h"`
-	JSON   bool          `help:"Print the result as JSON, and the alerts as OCSF Detection Findings, one line each."`
+	JSON   bool          `help:"Print the result as JSON, and nothing else."`
 	Dir    string        `help:"Keep the data in this directory, which must be empty; by default it is deleted in the end." placeholder:"DIR"`
 }
 
@@ -66,7 +66,6 @@ func (d demoCmd) config(c *cli) (app.Config, error) {
 	library := cfg.ClickHouse.Library
 	cfg.Kafka, cfg.ClickHouse, cfg.Roster, cfg.HTTP = defaults.Kafka, defaults.ClickHouse, defaults.Roster, app.HTTP{}
 	cfg.ClickHouse.Library = library
-	cfg.Alert.Slack = app.Slack{}
 	return cfg, nil
 }
 
@@ -100,10 +99,7 @@ func (d demoCmd) play(ctx context.Context, cfg app.Config, sink alert.Sink, say 
 	demo.App = p.app
 	say.line("%d people in four CRMs; reading the %d days before %s.", len(company.Roster()), d.Days, company.Start().In(headquarters).Format("Monday, 2 January 2006"))
 	var res *app.DemoResult
-	err = alongside(ctx, p.app.Run, func(ctx context.Context) (err error) {
-		if err := p.app.RosterKnown(ctx); err != nil {
-			return err
-		}
+	err = alongside(ctx, p.app, p.app.Run, func(ctx context.Context, _ *app.App) (err error) {
 		res, err = demo.Run(ctx)
 		return err
 	})

@@ -38,9 +38,7 @@ func (cmd ingestCmd) Run(c *cli) error {
 	}
 	ctx, stop := signalled()
 	defer stop()
-	return attach(ctx, cfg, func(ctx context.Context, a *app.App) error {
-		return cmd.ingest(ctx, a)
-	})
+	return attach(ctx, cfg, cmd.ingest)
 }
 
 // attach calls work with a connected App whose stages run: in this process, or
@@ -67,13 +65,7 @@ func attach(ctx context.Context, cfg app.Config, work func(context.Context, *app
 	case err != nil:
 		return err
 	}
-	err = alongside(ctx, p.app.Run, func(ctx context.Context) error {
-		if err := p.app.RosterKnown(ctx); err != nil {
-			return err
-		}
-		return work(ctx, p.app)
-	})
-	return errors.Join(err, p.close())
+	return errors.Join(alongside(ctx, p.app, p.app.Run, work), p.close())
 }
 
 // follow works beside a crmwatch that runs elsewhere.
@@ -82,17 +74,12 @@ func follow(ctx context.Context, cfg app.Config, log *slog.Logger, work func(con
 	if err != nil {
 		return err
 	}
-	err = alongside(ctx, a.FollowRoster, func(ctx context.Context) error {
-		if err := a.RosterKnown(ctx); err != nil {
-			return err
-		}
-		return work(ctx, a)
-	})
-	return errors.Join(err, a.Close())
+	return errors.Join(alongside(ctx, a, a.FollowRoster, work), a.Close())
 }
 
 // alongside runs work while background runs, and ends each when the other ends.
-func alongside(ctx context.Context, background, work func(context.Context) error) error {
+// Work begins when the roster is known, which background has to follow.
+func alongside(ctx context.Context, a *app.App, background func(context.Context) error, work func(context.Context, *app.App) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
@@ -100,7 +87,10 @@ func alongside(ctx context.Context, background, work func(context.Context) error
 		defer cancel()
 		done <- background(ctx)
 	}()
-	err := work(ctx)
+	err := a.RosterKnown(ctx)
+	if err == nil {
+		err = work(ctx, a)
+	}
 	cancel()
 	if bg := <-done; bg != nil {
 		// Work that was cut short only says so; the reason is the background's.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/crmwatch/crmwatch/alert"
 	"github.com/crmwatch/crmwatch/roster"
+	"github.com/crmwatch/crmwatch/store"
 )
 
 // Problem is one thing that is wrong with a configuration.
@@ -17,10 +18,6 @@ type Problem struct {
 	Key string // dotted path
 	Msg string // what is wrong, and the remedy
 }
-
-// The legal floor of the retention: China's Cybersecurity Law, article 21(3),
-// asks for network logs of at least six months.
-const minRetentionDays = 180
 
 type checker struct{ problems []Problem }
 
@@ -96,7 +93,7 @@ func (c *checker) clickhouse(h ClickHouse) {
 	c.must(h.Protocol == "native" || h.Protocol == "http", "clickhouse.protocol", "must be native or http")
 	c.must(identifier.MatchString(h.Database), "clickhouse.database", "must be a plain identifier")
 	c.must(h.Cluster == "" || identifier.MatchString(h.Cluster), "clickhouse.cluster", "must be a plain identifier")
-	c.must(h.RetentionDays >= minRetentionDays, "clickhouse.retention_days", "must be at least %d: the law asks for logs of six months (China's Cybersecurity Law, article 21(3))", minRetentionDays)
+	c.must(h.RetentionDays >= store.MinRetentionDays, "clickhouse.retention_days", "must be at least %d: the law asks for logs of six months (China's Cybersecurity Law, article 21(3))", store.MinRetentionDays)
 	c.tls("clickhouse.tls", h.TLS)
 }
 
