@@ -62,7 +62,9 @@ func (t *topic) Run(ctx context.Context, handle func(context.Context, stream.Cla
 	var wg sync.WaitGroup
 	for p := range t.partitions {
 		wg.Go(func() {
-			if errs[p] = handle(ctx, &claim{topic: t, partition: p, next: t.position(p)}); errs[p] != nil {
+			err := handle(ctx, &claim{topic: t, partition: p, next: t.position(p)})
+			if err != nil && ctx.Err() == nil { // afterwards it only says that it was stopped
+				errs[p] = err
 				cancel()
 			}
 		})

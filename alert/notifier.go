@@ -80,25 +80,17 @@ func (n *Notifier) claim(ctx context.Context, c stream.Claim) error {
 	defer n.metrics.released(c.Partition())
 	sent, err := openLedger(ctx, n.deps.Sent, c.Partition(), n.cfg.Memory)
 	if err != nil {
-		return given(ctx, err)
+		return err
 	}
 	for {
 		recs, err := c.Next(ctx, n.cfg.Batch, gather)
 		if err != nil {
-			return given(ctx, fmt.Errorf("read alerts: %w", err))
+			return fmt.Errorf("read alerts: %w", err)
 		}
 		if err := n.batch(ctx, c, sent, recs); err != nil {
-			return given(ctx, err)
+			return err
 		}
 	}
-}
-
-// given is nil where the claim was given up, because that is no failure.
-func given(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
-		return err
-	}
-	return nil
 }
 
 // batch sends what the records say and then commits them.

@@ -139,22 +139,12 @@ func (p *partition) run(ctx context.Context) error {
 		recs, err := p.claim.Next(ctx, batchSize, batchWait)
 		if err != nil {
 			p.leave(ctx)
-			return keep(ctx, err)
+			return err
 		}
 		if err := p.take(ctx, recs); err != nil {
 			// No checkpoint now: the state may know of findings that were not written.
-			return keep(ctx, err)
+			return err
 		}
-	}
-}
-
-// keep drops an error that only says that the claim's time is over.
-func keep(ctx context.Context, err error) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	default:
-		return err
 	}
 }
 
