@@ -51,13 +51,14 @@ type Engine struct {
 	late int64
 
 	rec     record
-	matched []*rules.Rule
+	matcher *rules.Matcher
+	fields  rules.Record
 	found   []alert.Finding
 }
 
 // NewEngine returns an engine with no state.
 func NewEngine(cfg Config, set *rules.Set, people People) *Engine {
-	return &Engine{cfg: cfg, set: set, people: people, watchers: watchersOf(set), state: newState()}
+	return &Engine{cfg: cfg, set: set, people: people, watchers: watchersOf(set), matcher: set.Matcher(), state: newState()}
 }
 
 // Watermark is the event time up to which the stream has come: the newest time
@@ -81,8 +82,8 @@ func (en *Engine) Apply(e *event.Event) []alert.Finding {
 	en.found = en.found[:0]
 	rec := en.look(e)
 	en.advance(e)
-	en.matched = en.set.Match(rec, en.matched[:0])
-	for _, rule := range en.matched {
+	rec.fill(&en.fields, en.set)
+	for _, rule := range en.matcher.Match(&en.fields) {
 		for _, w := range en.watchers[rule] {
 			en.count(w, rec)
 		}

@@ -40,12 +40,21 @@ func (r *record) Get(f rules.Field) event.Value {
 	return event.Fields[f].Get(r.event)
 }
 
-// Each calls fn for every text of the event until fn returns false. Texts that
-// crmwatch itself derived are not the event's.
-func (r *record) Each(fn func(event.Value) bool) {
-	for i := range event.Fields {
-		if v := event.Fields[i].Get(r.event); v.Kind == event.String && !fn(v) {
-			return
+// fill makes the record that the rules of the set match. Texts that crmwatch
+// itself derived are no content of the event for keywords to find.
+func (r *record) fill(rec *rules.Record, set *rules.Set) {
+	if rec.Values == nil {
+		rec.Values = make([]event.Value, len(event.Fields)+derivedCount)
+	}
+	for i := range rec.Values {
+		if f := rules.Field(i); set.Uses(f) {
+			rec.Values[i] = r.Get(f)
+		}
+	}
+	rec.Leaves = rec.Leaves[:0]
+	for i := 0; set.Keywords() && i < len(event.Fields); i++ {
+		if v := event.Fields[i].Get(r.event); v.Kind == event.String {
+			rec.Leaves = append(rec.Leaves, v)
 		}
 	}
 }

@@ -11,6 +11,9 @@ import (
 // compiler turns parsed detections into nodes over a schema's fields.
 type compiler struct {
 	schema Schema
+	// uses are the fields that were compiled, keywords whether there were some.
+	uses     []bool
+	keywords bool
 	// report takes what is wrong.
 	report func(pos Position, format string, args ...any)
 }
@@ -140,7 +143,12 @@ func (c *compiler) field(path string, pos Position) Field {
 	f, ok := c.schema.Field(path)
 	if !ok {
 		c.report(pos, "field %q is not known%s", path, didYouMean(path, c.schema.Paths()))
+		return f
 	}
+	for len(c.uses) <= int(f) {
+		c.uses = append(c.uses, false)
+	}
+	c.uses[f] = true
 	return f
 }
 
@@ -153,7 +161,8 @@ func (c *compiler) keyword(it item) node {
 	if m.compare == "" {
 		m.compare = "contains"
 	}
-	return newKeywordNode(c.tests(it), m.all)
+	c.keywords = true
+	return &keywordNode{tests: c.tests(it), all: m.all}
 }
 
 func (c *compiler) reference(it item) node {

@@ -15,7 +15,8 @@ import (
 // everything that is wrong in any file, in the order of files and lines, and then
 // there is no Set: a set of rules with holes is not loaded.
 func Load(fsys fs.FS, schema Schema) (*Set, error) {
-	l := loader{schema: schema, byRef: make(map[string]*document), rules: make(map[*document]*Rule)}
+	l := loader{byRef: make(map[string]*document), rules: make(map[*document]*Rule)}
+	l.compiler = compiler{schema: schema, report: l.report}
 	if err := l.read(fsys); err != nil {
 		return nil, err
 	}
@@ -30,7 +31,7 @@ func Load(fsys fs.FS, schema Schema) (*Set, error) {
 }
 
 type loader struct {
-	schema   Schema
+	compiler compiler
 	docs     []*document
 	problems []*LoadError
 	byRef    map[string]*document // by id and name
@@ -72,7 +73,7 @@ func (l *loader) read(fsys fs.FS) error {
 		if err != nil {
 			return fmt.Errorf("read rules: %w", err)
 		}
-		p := parser{file: file, schema: l.schema, problems: &l.problems}
+		p := parser{file: file, schema: l.compiler.schema, problems: &l.problems}
 		for _, n := range p.documents(data) {
 			if doc := p.document(n); doc != nil {
 				l.docs = append(l.docs, doc)
@@ -150,10 +151,9 @@ func (l *loader) rule(d *document) *Rule {
 	r.Version = hash(d.logic)
 	l.rules[d] = r
 	if d.detection != nil && r.Applies {
-		c := compiler{schema: l.schema, report: l.report}
-		r.program = c.detection(d.detection)
+		r.program = l.compiler.detection(d.detection)
 		for _, f := range d.fields {
-			c.field(f.text, f.pos)
+			l.compiler.field(f.text, f.pos)
 		}
 	}
 	return r
@@ -167,8 +167,7 @@ func (l *loader) filter(d *document) {
 	}
 	var program node
 	if d.logsource.includes(ownLogsource) {
-		c := compiler{schema: l.schema, report: l.report}
-		program = c.detection(d.detection)
+		program = l.compiler.detection(d.detection)
 	}
 	for _, target := range l.filtered(d) {
 		r := l.rules[target]
@@ -212,7 +211,7 @@ func (l *loader) correlation(d *document) *Correlation {
 		Meta: d.meta, Type: doc.typ, Timespan: doc.timespan,
 		Op: doc.op, Threshold: doc.threshold, Generate: doc.generate,
 	}
-	fields := compiler{schema: l.schema, report: l.report}
+	fields := &l.compiler
 	for _, g := range doc.groupBy {
 		c.GroupBy = append(c.GroupBy, fields.field(g.text, g.pos))
 		c.GroupByNames = append(c.GroupByNames, g.text)
@@ -256,6 +255,7 @@ func (l *loader) correlated(ref name) *Rule {
 
 // finish derives what follows from all rules together.
 func (l *loader) finish(s *Set) {
+	s.uses, s.keywords = l.compiler.uses, l.compiler.keywords
 	var versions []string
 	for _, r := range s.rules {
 		generates := func(c *Correlation) bool { return c.Generate }

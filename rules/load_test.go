@@ -390,7 +390,7 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("set %v with error %v", set, err)
 		}
 		if set != nil {
-			set.Match(rec, nil)
+			set.Matcher().Match(rec)
 		}
 	})
 }

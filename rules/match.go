@@ -5,14 +5,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/crmwatch/crmwatch/event"
 )
 
 // node is a compiled condition, selection or item.
-type node interface{ match(Record) bool }
+type node interface{ match(*Record) bool }
 
 type (
 	allNode []node
@@ -20,7 +19,7 @@ type (
 	notNode struct{ node }
 )
 
-func (n allNode) match(rec Record) bool {
+func (n allNode) match(rec *Record) bool {
 	for _, c := range n {
 		if !c.match(rec) {
 			return false
@@ -29,7 +28,7 @@ func (n allNode) match(rec Record) bool {
 	return true
 }
 
-func (n anyNode) match(rec Record) bool {
+func (n anyNode) match(rec *Record) bool {
 	for _, c := range n {
 		if c.match(rec) {
 			return true
@@ -38,7 +37,7 @@ func (n anyNode) match(rec Record) bool {
 	return false
 }
 
-func (n notNode) match(rec Record) bool { return !n.node.match(rec) }
+func (n notNode) match(rec *Record) bool { return !n.node.match(rec) }
 
 // test is a compiled value. An absent field passes no test but null and exists.
 type test interface{ holds(event.Value) bool }
@@ -50,7 +49,7 @@ type fieldNode struct {
 	all   bool
 }
 
-func (n *fieldNode) match(rec Record) bool { return holds(rec.Get(n.field), n.tests, n.all) }
+func (n *fieldNode) match(rec *Record) bool { return holds(rec.Values[n.field], n.tests, n.all) }
 
 func holds(v event.Value, tests []test, all bool) bool {
 	for _, t := range tests {
@@ -67,46 +66,24 @@ func holds(v event.Value, tests []test, all bool) bool {
 type keywordNode struct {
 	tests []test
 	all   bool
-	scans sync.Pool // of *keywordScan, so that a match does not allocate
 }
 
-type keywordScan struct {
-	tests []test
-	found bool
-	visit func(event.Value) bool
-}
-
-func newKeywordNode(tests []test, all bool) *keywordNode {
-	n := &keywordNode{tests: tests, all: all}
-	n.scans.New = func() any {
-		s := &keywordScan{}
-		s.visit = func(v event.Value) bool {
-			s.found = holds(v, s.tests, false)
-			return !s.found
-		}
-		return s
-	}
-	return n
-}
-
-func (n *keywordNode) match(rec Record) bool {
-	s := n.scans.Get().(*keywordScan)
-	defer n.scans.Put(s)
-	if !n.all {
-		return s.run(rec, n.tests)
-	}
+func (n *keywordNode) match(rec *Record) bool {
 	for i := range n.tests {
-		if !s.run(rec, n.tests[i:i+1]) {
-			return false
+		if someLeaf(rec, n.tests[i]) != n.all {
+			return !n.all
 		}
 	}
-	return true
+	return n.all
 }
 
-func (s *keywordScan) run(rec Record, tests []test) bool {
-	s.tests, s.found = tests, false
-	rec.Each(s.visit)
-	return s.found
+func someLeaf(rec *Record, t test) bool {
+	for _, v := range rec.Leaves {
+		if t.holds(v) {
+			return true
+		}
+	}
+	return false
 }
 
 // textTest compares with a Sigma string.
@@ -285,8 +262,8 @@ type refNode struct {
 	cased        bool
 }
 
-func (n *refNode) match(rec Record) bool {
-	v, w := rec.Get(n.field), rec.Get(n.other)
+func (n *refNode) match(rec *Record) bool {
+	v, w := rec.Values[n.field], rec.Values[n.other]
 	if v.Kind == event.Absent || w.Kind == event.Absent {
 		return false
 	}

@@ -248,7 +248,7 @@ func check(t *testing.T, detection string, tt truth) {
 		t.Errorf("%s\n%v", detection, err)
 		return
 	}
-	if got := len(set.Match(newRecord(tt.record...), nil)) == 1; got != tt.want {
+	if got := len(set.Matcher().Match(newRecord(tt.record...))) == 1; got != tt.want {
 		t.Errorf("%s\nmatches %v: %v", detection, tt.record, got)
 	}
 }
@@ -283,11 +283,11 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 	rec := newRecord("action", "export", "rows", 12345, "user_agent", "Mozilla/5.0 (客户)", "country", "DE",
 		"app", "dataloader", "src_ip", "203.0.113.7", "time", "2026-01-02T23:00:00.000Z",
 		"actor.email", "ann@example.com", "actor.id", "a1", "actor.name", "Ann", "local.off_hours", true)
-	dst := make([]*rules.Rule, 0, 16)
-	if got := len(set.Match(rec, dst)); got != 5 {
+	m := set.Matcher()
+	if got := len(m.Match(rec)); got != 5 {
 		t.Errorf("%d rules match, want 5", got)
 	}
-	if n := testing.AllocsPerRun(200, func() { dst = set.Match(rec, dst[:0]) }); n != 0 {
+	if n := testing.AllocsPerRun(200, func() { m.Match(rec) }); n != 0 {
 		t.Errorf("a match makes %v allocations", n)
 	}
 }
@@ -308,9 +308,9 @@ func BenchmarkMatch(b *testing.B) {
 	}
 	rec := newRecord("action", "view", "rows", 1, "actor.type", "user", "outcome", "success",
 		"person.status", "active", "local.off_hours", false, "account.idle_days", 0)
-	dst := make([]*rules.Rule, 0, 16)
+	m := set.Matcher()
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = set.Match(rec, dst[:0])
+		m.Match(rec)
 	}
 }

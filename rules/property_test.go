@@ -295,7 +295,7 @@ func TestCompiledMatchesLikeModel(t *testing.T) {
 			for f, v := range rec {
 				pairs = append(pairs, f, v)
 			}
-			if got, want := len(set.Match(newRecord(pairs...), nil)) == 1, cond.eval(holds); got != want {
+			if got, want := len(set.Matcher().Match(newRecord(pairs...))) == 1, cond.eval(holds); got != want {
 				t.Fatalf("%v matches: %v, want %v\n%s", rec, got, want, text)
 			}
 		}

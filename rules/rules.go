@@ -47,14 +47,14 @@ func (l FieldList) Field(path string) (Field, bool) {
 // Paths lists all fields.
 func (l FieldList) Paths() []string { return l }
 
-// Record is one event as rules see it: fields of the Schema that the Set was
-// loaded with.
-type Record interface {
-	// Get gives the content of a field, an Absent value where there is none.
-	Get(Field) event.Value
-	// Each calls fn for all content in which a keyword is searched, until fn
-	// returns false. Names of fields are no content.
-	Each(fn func(event.Value) bool)
+// Record is one event as rules see it.
+type Record struct {
+	// Values are the fields of the Schema that the Set was loaded with, by Field.
+	// Those that Set.Uses denies need not be filled in.
+	Values []event.Value
+	// Leaves is all content in which a keyword is searched; names of fields are no
+	// content. It is needed only where Set.Keywords says so.
+	Leaves []event.Value
 }
 
 // Position is a place in a rule file. Lines and columns count from 1.
@@ -142,6 +142,8 @@ type Set struct {
 	active       []*Rule // those that can match
 	correlations []*Correlation
 	version      string
+	uses         []bool // by Field
+	keywords     bool
 }
 
 // Rules lists the detection rules in the order of their files and documents.
@@ -155,13 +157,31 @@ func (s *Set) Correlations() []*Correlation { return s.correlations }
 // It does not depend on how they are spread over files.
 func (s *Set) Version() string { return s.version }
 
-// Match appends the detection rules that the record matches to dst, in the order
-// of Rules. It does not allocate where dst has room.
-func (s *Set) Match(rec Record, dst []*Rule) []*Rule {
-	for _, r := range s.active {
+// Uses reports whether a rule or a correlation reads the field.
+func (s *Set) Uses(f Field) bool { return int(f) < len(s.uses) && s.uses[f] }
+
+// Keywords reports whether a rule searches all content of a record.
+func (s *Set) Keywords() bool { return s.keywords }
+
+// Matcher finds the rules that records match. It keeps memory from record to
+// record, so each goroutine needs its own.
+type Matcher struct {
+	set     *Set
+	matched []*Rule
+}
+
+// Matcher returns a new matcher of the set's rules.
+func (s *Set) Matcher() *Matcher { return &Matcher{set: s} }
+
+// Match lists the detection rules that the record matches, in the order of
+// Set.Rules. The list is good until the next call. It does not allocate in the
+// long run.
+func (m *Matcher) Match(rec *Record) []*Rule {
+	m.matched = m.matched[:0]
+	for _, r := range m.set.active {
 		if r.program.match(rec) {
-			dst = append(dst, r)
+			m.matched = append(m.matched, r)
 		}
 	}
-	return dst
+	return m.matched
 }

@@ -20,24 +20,11 @@ func fields() rules.FieldList {
 		"person.last_day", "person.days_since_last_day", "local.hour", "local.weekday", "local.off_hours", "account.idle_days")
 }
 
-// record is a Record by the index of the field.
-type record []event.Value
-
-func (r *record) Get(f rules.Field) event.Value { return (*r)[f] }
-
-func (r *record) Each(fn func(event.Value) bool) {
-	for _, v := range *r {
-		if v.Kind != event.Absent && !fn(v) {
-			return
-		}
-	}
-}
-
 // newRecord makes a record of pairs of field and value. An empty text is
 // present here, unlike in an event.
-func newRecord(pairs ...any) *record {
+func newRecord(pairs ...any) *rules.Record {
 	list := fields()
-	r := make(record, len(list))
+	r := &rules.Record{Values: make([]event.Value, len(list))}
 	for i := 0; i < len(pairs); i += 2 {
 		f, ok := list.Field(pairs[i].(string))
 		if !ok {
@@ -45,14 +32,15 @@ func newRecord(pairs ...any) *record {
 		}
 		switch v := pairs[i+1].(type) {
 		case string:
-			r[f] = event.Value{Kind: event.String, Str: v}
+			r.Values[f] = event.Value{Kind: event.String, Str: v}
 		case int:
-			r[f] = event.IntValue(int64(v))
+			r.Values[f] = event.IntValue(int64(v))
 		case bool:
-			r[f] = event.BoolValue(v)
+			r.Values[f] = event.BoolValue(v)
 		}
+		r.Leaves = append(r.Leaves, r.Values[f])
 	}
-	return &r
+	return r
 }
 
 // load loads one file, "rules.yml".
@@ -76,9 +64,9 @@ func rule(detection string) string {
 }
 
 // names are the names of the rules that match.
-func names(set *rules.Set, rec rules.Record) []string {
+func names(set *rules.Set, rec *rules.Record) []string {
 	var list []string
-	for _, r := range set.Match(rec, nil) {
+	for _, r := range set.Matcher().Match(rec) {
 		list = append(list, r.Name)
 	}
 	return list
