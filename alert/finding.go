@@ -25,12 +25,27 @@ type Finding struct {
 	// Detected is the Collected time of the event that made it fire.
 	Detected time.Time
 
+	// Revision counts how often the finding has been amended: 0 when it is first
+	// told. A finding is extended while its burst goes on, and by events that come
+	// late; every revision carries the whole of it, so that the newest replaces all
+	// before.
+	Revision int
+	State    State
+	// Replaces are ids of findings that this one has taken in, because a late event
+	// showed that they are one burst. They are withdrawn, ReplacedBy naming this.
+	Replaces   []string
+	ReplacedBy string
+
 	// Count is the number of events in the window, Rows and Bytes their sums.
 	Count, Rows, Bytes int64
 	// Measured is what the rule's condition compared and Threshold with what, in
 	// Unit ("rows", "events", "days"); both are zero for a rule on single events.
 	Measured, Threshold int64
 	Unit                string
+	// Uncertainty is how far Measured may be off, as a share of it (0.02 is two per
+	// cent), where the window held too many events to be counted one by one; 0
+	// where it is exact.
+	Uncertainty float64
 
 	// Action, Sources, ObjectTypes, IPs, Countries, UserAgents and Apps are what was
 	// seen in the window, each at most MaxSeen distinct values, first seen first.
@@ -46,6 +61,18 @@ type Finding struct {
 	// Reasons say why it is unusual, one plain sentence each, without customers' data.
 	Reasons []string
 }
+
+// State is where a finding stands.
+type State string
+
+// The states. An Open finding may still be extended; a Closed one was quiet for
+// long enough that what comes next is another. Withdrawn is one that late events
+// have shown not to hold, or to be part of another (ReplacedBy).
+const (
+	Open      State = "open"
+	Closed    State = "closed"
+	Withdrawn State = "withdrawn"
+)
 
 // FindingID names what a version of a rule found about a subject in the window
 // that began at start: the same finding has the same id on every run.

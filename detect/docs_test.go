@@ -212,10 +212,10 @@ func packTable(t *testing.T) string {
 
 // measured is what a correlation asks for: "sum of rows >= 500 in 1h".
 func measured(c *rules.Correlation) string {
-	what := map[rules.Type]string{rules.EventCount: "events", rules.ValueCount: "different `" + c.FieldName + "`", rules.ValueSum: "sum of `" + c.FieldName + "`"}[c.Type]
-	op := map[rules.Op]string{rules.GT: ">", rules.GTE: "≥"}[c.Op]
+	what := map[rules.Type]string{rules.EventCount: "events", rules.ValueCount: "different `" + strings.Join(c.FieldNames, ", ") + "`", rules.ValueSum: "sum of `" + strings.Join(c.FieldNames, ", ") + "`"}[c.Type]
+	op := map[rules.Op]string{rules.GT: ">", rules.GTE: "≥"}[c.Bounds[0].Op]
 	span := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(c.Timespan.String())
-	return fmt.Sprintf("%s %s %.0f in %s by `%s`", what, op, c.Threshold, span, strings.Join(c.GroupByNames, "`, `"))
+	return fmt.Sprintf("%s %s %.0f in %s by `%s`", what, op, c.Bounds[0].Threshold, span, strings.Join(c.GroupBy, "`, `"))
 }
 
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")

@@ -45,22 +45,25 @@ func watchersOf(set *rules.Set) map[*rules.Rule][]*watcher {
 	}
 	for _, c := range set.Correlations() {
 		w := correlationWatcher(c)
-		for _, r := range c.Rules {
-			m[r] = append(m[r], w)
+		for _, in := range c.Inputs {
+			m[in.Rule] = append(m[in.Rule], w)
 		}
 	}
 	return m
 }
 
 func correlationWatcher(c *rules.Correlation) *watcher {
-	w := &watcher{Meta: c.Meta, span: c.Timespan, groupBy: c.GroupBy, value: c.Field, holds: c.Holds, threshold: int64(math.Ceil(c.Threshold)), prefix: windowPrefix(c.Meta)}
+	w := &watcher{Meta: c.Meta, span: c.Timespan, groupBy: c.Inputs[0].GroupBy, holds: c.Holds, threshold: int64(math.Ceil(c.Bounds[0].Threshold)), prefix: windowPrefix(c.Meta)}
+	if len(c.FieldNames) > 0 {
+		w.value = c.Inputs[0].Values[0]
+	}
 	switch c.Type {
 	case rules.EventCount:
 		w.tally, w.unit = eventCount, "events"
 	case rules.ValueCount:
-		w.tally, w.unit = valueCount, "different "+c.FieldName
+		w.tally, w.unit = valueCount, "different "+c.FieldNames[0]
 	case rules.ValueSum:
-		w.tally, w.unit = valueSum, c.FieldName
+		w.tally, w.unit = valueSum, c.FieldNames[0]
 	default:
 		// rules.Load refuses the types that no tally is written for.
 		panic(fmt.Sprintf("correlation type %v has no tally", c.Type))

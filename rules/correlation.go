@@ -6,7 +6,7 @@ import "time"
 type Type string
 
 // The types of correlation in the Sigma specification 2.1.0, and the median of
-// pySigma. EventCount, ValueCount and ValueSum are supported.
+// pySigma.
 const (
 	EventCount      Type = "event_count"
 	ValueCount      Type = "value_count"
@@ -21,7 +21,7 @@ const (
 // Op compares what a correlation measures with its threshold.
 type Op string
 
-// The operators. GT and GTE are supported.
+// The operators.
 const (
 	GT  Op = "gt"
 	GTE Op = "gte"
@@ -35,40 +35,89 @@ const (
 // group and over a span of event time.
 type Correlation struct {
 	Meta
-	// Index is the correlation's place in Set.Correlations.
+	// Index is the correlation's place in Set.Correlations. What a correlation
+	// refers to comes before it.
 	Index int
 	Type  Type
-	// Rules are the detection rules whose matches are measured, in the order of
-	// the file.
-	Rules []*Rule
-	// GroupBy are the fields that make a group, GroupByNames their paths. At least
-	// one of them names the person, see PersonFields.
-	GroupBy      []Field
-	GroupByNames []string
+	// Inputs are what is measured, in the order of the file: at most MaxInputs.
+	Inputs []Input
+	// GroupBy are the names of what makes a group, in the order of the file: fields
+	// or aliases. Each input says where it has them. Empty for one group of all.
+	GroupBy []string
 	// Timespan is the length of the window. Events exactly this far apart are in
 	// one window.
 	Timespan time.Duration
-	// Op and Threshold are the condition: it holds where measured Op Threshold.
-	Op        Op
-	Threshold float64
-	// Field is the field whose distinct values are counted or whose numbers are
-	// added up, FieldName its path; of ValueCount and ValueSum.
-	Field     Field
-	FieldName string
+	// Bounds are the condition's comparisons, all of which must hold for what was
+	// measured: one, or two that make a range.
+	Bounds []Bound
+	// FieldNames are what is counted, added up or averaged; of the value types.
+	// More than one only in ValueCount, which counts combinations.
+	FieldNames []string
+	// Percentile is between 0 and 100, of ValuePercentile and ValueMedian.
+	Percentile float64
+	// Clauses are the condition of a Temporal or TemporalOrdered rule that is
+	// written in words ("a and (b or c) and not d"), in disjunctive normal form;
+	// nil where it is not.
+	Clauses []Clause
 	// Generate says that the rules alert on their own, too.
 	Generate bool
+	// Alerts says that what holds is a finding. It is false for a correlation that
+	// only feeds others, none of which says "generate: true".
+	Alerts bool
 }
+
+// MaxInputs is how many rules one correlation may name.
+const MaxInputs = 64
+
+// Input is one of the rules that a correlation measures: a detection rule, or a
+// correlation whose every instant counts as an event.
+type Input struct {
+	Rule        *Rule        // nil for a correlation
+	Correlation *Correlation // nil for a rule
+	// GroupBy says, for each name in the correlation's GroupBy, which field of the
+	// record it is; for an input that is a correlation, which of its own GroupBy,
+	// by index.
+	GroupBy []Field
+	// Values says the same for the correlation's FieldNames.
+	Values []Field
+}
+
+// Bound compares what a correlation measures with a threshold.
+type Bound struct {
+	Op        Op
+	Threshold float64
+}
+
+// Holds reports whether the comparison holds for what was measured.
+func (b Bound) Holds(measured float64) bool {
+	switch b.Op {
+	case GT:
+		return measured > b.Threshold
+	case GTE:
+		return measured >= b.Threshold
+	case LT:
+		return measured < b.Threshold
+	case LTE:
+		return measured <= b.Threshold
+	case EQ:
+		return measured == b.Threshold
+	default:
+		return measured != b.Threshold
+	}
+}
+
+// Clause is one way in which a condition in words holds: all inputs of With were
+// seen in the window, and none of Without. Bit i is input i. With is never 0.
+type Clause struct{ With, Without uint64 }
 
 // Holds reports whether the condition holds for what was measured.
 func (c *Correlation) Holds(measured float64) bool {
-	switch c.Op {
-	case GT:
-		return measured > c.Threshold
-	case GTE:
-		return measured >= c.Threshold
-	default:
-		return false
+	for _, b := range c.Bounds {
+		if !b.Holds(measured) {
+			return false
+		}
 	}
+	return true
 }
 
 // PersonFields are the fields that name a person or an account. A correlation

@@ -12,15 +12,14 @@ import (
 
 // correlationDoc is a correlation as its author wrote it.
 type correlationDoc struct {
-	pos       Position
-	typ       Type
-	rules     []name
-	groupBy   []name
-	timespan  time.Duration
-	op        Op
-	threshold float64
-	field     *name
-	generate  bool
+	pos      Position
+	typ      Type
+	rules    []name
+	groupBy  []name
+	timespan time.Duration
+	bounds   []Bound
+	field    *name
+	generate bool
 }
 
 var (
@@ -120,7 +119,7 @@ func (p *parser) correlationCondition(c *correlationDoc, n *yaml.Node) {
 	valued := strings.HasPrefix(string(c.typ), "value_")
 	switch {
 	case n.Kind != yaml.MappingNode:
-	case c.op == "":
+	case len(c.bounds) == 0:
 		p.problem(n, "condition has no operator; write gte or gt with a number")
 	case valued && find(entries, "field") == nil:
 		p.problem(n, "condition of %s has no \"field\"", c.typ)
@@ -130,18 +129,17 @@ func (p *parser) correlationCondition(c *correlationDoc, n *yaml.Node) {
 }
 
 func (p *parser) operator(c *correlationDoc, e entry) {
-	if c.op != "" {
-		p.problem(e.keyNode, "condition has both %s and %s; ranges are not supported, write two correlations", c.op, e.key)
+	if len(c.bounds) > 0 {
+		p.problem(e.keyNode, "condition has both %s and %s; ranges are not supported, write two correlations", c.bounds[0].Op, e.key)
 		return
 	}
-	c.op = Op(e.key)
-	if c.op != GT && c.op != GTE {
-		p.problem(e.keyNode, "condition operator %s is not supported yet: it can be decided only when a window closes; use gt or gte", e.key)
-		return
-	}
+	b := Bound{Op: Op(e.key)}
 	var ok bool
-	if c.threshold, ok = p.threshold(e); ok && (&Correlation{Op: c.op, Threshold: c.threshold}).Holds(0) {
+	if b.Threshold, ok = p.threshold(e); ok && (b.Op == GT || b.Op == GTE) && b.Holds(0) {
 		p.problem(e.v, "condition %s %s holds even where nothing happened", e.key, e.v.Value)
+	}
+	if c.bounds = append(c.bounds, b); b.Op != GT && b.Op != GTE {
+		p.problem(e.keyNode, "condition operator %s is not supported yet: it can be decided only when a window closes; use gt or gte", e.key)
 	}
 }
 

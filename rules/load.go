@@ -147,7 +147,7 @@ func (l *loader) set() *Set {
 // rule compiles a detection rule. Rules of other products load, but their
 // fields are not crmwatch's, so they are not compiled and never match.
 func (l *loader) rule(d *document) *Rule {
-	r := &Rule{Meta: d.meta, Alerts: true, Applies: d.logsource.own()}
+	r := &Rule{Meta: d.meta, Applies: d.logsource.own()}
 	r.Version = hash(d.logic)
 	l.rules[d] = r
 	if d.detection != nil && r.Applies {
@@ -207,30 +207,28 @@ func (l *loader) filtered(d *document) []*document {
 // correlation resolves what a correlation refers to.
 func (l *loader) correlation(d *document) *Correlation {
 	doc := d.corr
-	c := &Correlation{
-		Meta: d.meta, Type: doc.typ, Timespan: doc.timespan,
-		Op: doc.op, Threshold: doc.threshold, Generate: doc.generate,
-	}
-	fields := &l.compiler
+	c := &Correlation{Meta: d.meta, Type: doc.typ, Timespan: doc.timespan, Bounds: doc.bounds, Generate: doc.generate, Alerts: true}
+	var in Input
 	for _, g := range doc.groupBy {
-		c.GroupBy = append(c.GroupBy, fields.field(g.text, g.pos))
-		c.GroupByNames = append(c.GroupByNames, g.text)
+		in.GroupBy = append(in.GroupBy, l.compiler.field(g.text, g.pos))
+		c.GroupBy = append(c.GroupBy, g.text)
 	}
 	if doc.field != nil && doc.field.text != "" {
-		c.FieldName = doc.field.text
-		c.Field = fields.field(doc.field.text, doc.field.pos)
+		c.FieldNames = []string{doc.field.text}
+		in.Values = []Field{l.compiler.field(doc.field.text, doc.field.pos)}
 	}
 	versions := []string{d.logic}
 	for _, ref := range doc.rules {
-		r := l.correlated(ref)
+		in.Rule = l.correlated(ref)
 		switch {
-		case r == nil:
-		case slices.Contains(c.Rules, r):
+		case in.Rule == nil:
+		case slices.ContainsFunc(c.Inputs, func(i Input) bool { return i.Rule == in.Rule }):
 			l.report(ref.pos, "correlation refers to the rule %q twice", ref.text)
 		default:
-			r.Correlations = append(r.Correlations, c)
-			c.Rules = append(c.Rules, r)
-			versions = append(versions, r.Version)
+			in.Rule.Correlated = true
+			in.Rule.Alerts = in.Rule.Alerts || c.Generate
+			c.Inputs = append(c.Inputs, in)
+			versions = append(versions, in.Rule.Version)
 		}
 	}
 	c.Version = hash(versions...)
@@ -258,8 +256,7 @@ func (l *loader) finish(s *Set) {
 	s.uses, s.keywords = l.compiler.uses, l.compiler.keywords
 	var versions []string
 	for _, r := range s.rules {
-		generates := func(c *Correlation) bool { return c.Generate }
-		r.Alerts = len(r.Correlations) == 0 || slices.ContainsFunc(r.Correlations, generates)
+		r.Alerts = r.Alerts || !r.Correlated
 		if r.Applies {
 			s.active = append(s.active, r)
 		}

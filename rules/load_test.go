@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -193,17 +194,17 @@ correlation:
 	rows, _ := fields().Field("rows")
 	key, _ := fields().Field("actor.key")
 	source, _ := fields().Field("source")
-	if r.Alerts || len(r.Correlations) != 1 || r.Correlations[0] != c {
-		t.Errorf("the rule alerts: %v, feeds %v", r.Alerts, r.Correlations)
+	if r.Alerts || !r.Correlated {
+		t.Errorf("the rule alerts: %v, feeds a correlation: %v", r.Alerts, r.Correlated)
 	}
-	if c.Type != rules.ValueSum || c.Timespan != 15*time.Minute || c.Op != rules.GT || c.Threshold != 99.5 ||
-		c.FieldName != "rows" || c.Field != rows || c.Generate || len(c.Rules) != 1 || c.Rules[0] != r {
+	if c.Type != rules.ValueSum || c.Timespan != 15*time.Minute || !slices.Equal(c.Bounds, []rules.Bound{{Op: rules.GT, Threshold: 99.5}}) ||
+		!slices.Equal(c.FieldNames, []string{"rows"}) || c.Generate || len(c.Inputs) != 1 || c.Inputs[0].Rule != r || c.Inputs[0].Values[0] != rows {
 		t.Errorf("correlation is %+v", c)
 	}
-	if diff := cmp.Diff([]string{"actor.key", "source"}, c.GroupByNames); diff != "" {
+	if diff := cmp.Diff([]string{"actor.key", "source"}, c.GroupBy); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]rules.Field{key, source}, c.GroupBy); diff != "" {
+	if diff := cmp.Diff([]rules.Field{key, source}, c.Inputs[0].GroupBy); diff != "" {
 		t.Error(diff)
 	}
 	if c.Holds(99.5) || !c.Holds(100) {

@@ -240,7 +240,7 @@ func TestPackCorrelations(t *testing.T) {
 	for _, c := range loadPack(t).Correlations() {
 		limit := limits[c.Name]
 		got[c.Name] = summary{
-			string(c.Type), c.Rules[0].Name, strings.Join(c.GroupByNames, " "), c.Timespan.String(), c.FieldName,
+			string(c.Type), c.Inputs[0].Rule.Name, strings.Join(c.GroupBy, " "), c.Timespan.String(), strings.Join(c.FieldNames, " "),
 			c.Holds(limit - 1), c.Holds(limit),
 		}
 	}

@@ -15,6 +15,7 @@ package rules
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/crmwatch/crmwatch/event"
 )
@@ -105,9 +106,64 @@ type Meta struct {
 	// Reason is the author's sentence on why this is unusual, with fields of the
 	// event in braces; empty where the rule gives none. See ExpandReason.
 	Reason string
-	Pos    Position // where the rule's document begins
+	// Runbook says to a responder, step by step, what to do.
+	Runbook Runbook
+	// Requires says what of which CRMs the rule cannot do without, none where every
+	// CRM has it.
+	Requires []Requirement
+	// Window is how the rule's windows are kept, where the rule says it.
+	Window Window
+	// Tests are the author's examples.
+	Tests []Test
+	Pos   Position // where the rule's document begins
 
 	reason []reasonPart
+}
+
+// Runbook is what a responder does about a finding, in English and in Chinese.
+type Runbook struct{ English, Chinese string }
+
+// Requirement is a channel of a CRM from which a rule's events come.
+type Requirement struct {
+	CRM string // "salesforce", "zoho", "jiandaoyun", "yonyou"
+	// License is the edition or add-on that has the channel, empty where all have.
+	License string
+	// Delay is how long after the event it comes, by the vendor's word; 0 is within
+	// seconds.
+	Delay time.Duration
+	// Blind says that the CRM does not report what the rule needs.
+	Blind bool
+}
+
+// Window is how windows are kept. Zero means as the detector is configured.
+type Window struct {
+	// Suppress is how long a group must have been quiet, in event time, before
+	// another alert begins; until then the one that is open is extended. Zero means
+	// the timespan.
+	Suppress time.Duration
+	// Lateness is how far behind its source an event may come and still be counted.
+	Lateness time.Duration
+}
+
+// Test is one of the author's examples: events, and whether the rule must find
+// something in them.
+type Test struct {
+	Name    string
+	Matches bool
+	Events  []TestEvent
+	Pos     Position
+}
+
+// TestEvent is an event of a test: fields by their paths, as they are written.
+type TestEvent struct {
+	// After is when it happens, counted from the test's beginning.
+	After time.Duration
+	// Repeat is how often, Every how far apart. In texts "{n}" is the number of the
+	// repetition, from 1.
+	Repeat int
+	Every  time.Duration
+	Fields map[string]event.Value
+	Pos    Position
 }
 
 // The responses that a rule may propose. An account is frozen only by a person's
@@ -128,8 +184,8 @@ type Rule struct {
 	// Applies says that the rule's log source is crmwatch's own, {product: crm,
 	// category: audit}. Others load and never match.
 	Applies bool
-	// Correlations are those that count the rule's matches.
-	Correlations []*Correlation
+	// Correlated says that a correlation measures the rule's matches.
+	Correlated bool
 
 	program node
 }
