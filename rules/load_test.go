@@ -28,7 +28,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			set, err := rules.Load(os.DirFS(dir), fields())
+			set, err := rules.Load(os.DirFS(dir), fields(), options)
 			if err == nil {
 				t.Fatal("loads")
 			}
@@ -78,7 +78,7 @@ func TestLoadReadsFolders(t *testing.T) {
 		"b/.hidden/two.yml": one("2"),
 		"empty.yml":         {},
 		"comment.yml":       {Data: []byte("# nothing\n---\n---\n")},
-	}, fields())
+	}, fields(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestLoadReadsFolders(t *testing.T) {
 		}
 		files = append(files, r.Pos.String())
 	}
-	if diff := cmp.Diff([]string{"a.yml:1", "b/c/two.yaml:1"}, files); diff != "" {
+	if diff := cmp.Diff([]string{"a.yml:1:1", "b/c/two.yaml:1:1"}, files); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -110,7 +110,7 @@ func (b brokenFS) ReadFile(name string) ([]byte, error) {
 }
 
 func TestLoadReportsUnreadableFiles(t *testing.T) {
-	_, err := rules.Load(brokenFS{fstest.MapFS{"a.yml": {}}}, fields())
+	_, err := rules.Load(brokenFS{fstest.MapFS{"a.yml": {}}}, fields(), options)
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "read rules: open a.yml") {
 		t.Errorf("error is %v", err)
 	}
@@ -314,11 +314,11 @@ correlation: {type: event_count, rules: [exports], group-by: [actor.id], timespa
 func TestSetVersionIgnoresFiles(t *testing.T) {
 	a := strings.TrimSuffix(base, "---\n")
 	b := strings.ReplaceAll(strings.ReplaceAll(a, "0001", "0002"), "exports", "b")
-	one, err := rules.Load(fstest.MapFS{"x.yml": {Data: []byte(a + "---\n" + b)}}, fields())
+	one, err := rules.Load(fstest.MapFS{"x.yml": {Data: []byte(a + "---\n" + b)}}, fields(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := rules.Load(fstest.MapFS{"x.yml": {Data: []byte(b)}, "y/z.yml": {Data: []byte(a)}}, fields())
+	two, err := rules.Load(fstest.MapFS{"x.yml": {Data: []byte(b)}, "y/z.yml": {Data: []byte(a)}}, fields(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,32 +340,13 @@ func TestReadmeExample(t *testing.T) {
 	}
 }
 
-// The rules of the benchmark: all but the one of a type that does not run yet.
+// The rules of the benchmark.
 func TestBenchRules(t *testing.T) {
-	_, err := rules.Load(os.DirFS("testdata/bench"), fields())
-	if want := "corr.yml:55: correlation type temporal_ordered is not supported yet; event_count, value_count and value_sum are"; err == nil || err.Error() != want {
-		t.Errorf("error is %v, want %v", err, want)
-	}
-	fsys := fstest.MapFS{}
-	for _, file := range []string{"base.yml", "corr.yml"} {
-		data, err := os.ReadFile("testdata/bench/" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		docs := strings.Split(string(data), "---\n")
-		kept := docs[:0]
-		for _, d := range docs {
-			if !strings.Contains(d, "temporal_ordered") {
-				kept = append(kept, d)
-			}
-		}
-		fsys[file] = &fstest.MapFile{Data: []byte(strings.Join(kept, "---\n"))}
-	}
-	set, err := rules.Load(fsys, fields())
+	set, err := rules.Load(os.DirFS("testdata/bench"), fields(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(set.Rules()) != 9 || len(set.Correlations()) != 5 {
+	if len(set.Rules()) != 9 || len(set.Correlations()) != 6 {
 		t.Errorf("%d rules and %d correlations", len(set.Rules()), len(set.Correlations()))
 	}
 }

@@ -22,7 +22,7 @@ import (
 
 func loadPack(t *testing.T) *rules.Set {
 	t.Helper()
-	set, err := rules.Load(pack.FS, fields())
+	set, err := rules.Load(pack.FS, fields(), options)
 	if err != nil {
 		t.Fatal(err)
 	}

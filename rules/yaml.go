@@ -25,6 +25,7 @@ const (
 type parser struct {
 	file   string
 	schema Schema
+	anyID  bool // documents may lack an id
 	// problems is shared by the parsers of all files.
 	problems *[]*LoadError
 }
