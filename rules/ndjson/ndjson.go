@@ -8,7 +8,8 @@
 // disagree about flattening, and rules should not have to care.
 //
 // The parts: trie.go says which keys lead to which fields, scan.go walks a line
-// along the trie, array.go collects what arrays hold, token.go reads strings and
+// along the trie, shape.go foretells
+// the keys of the next line from the last, array.go collects what arrays hold, token.go reads strings and
 // numbers, and windows.go knows where Windows event logs keep their fields.
 package ndjson
 

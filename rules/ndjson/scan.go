@@ -79,64 +79,86 @@ func (sc *Scanner) nested(i, depth int, n *node, rank uint64) int {
 	return sc.object(i, depth, n, rank)
 }
 
-// object reads the members of an object of the node, from after its brace.
+// object reads the members of an object of the node, from after its brace. Nearly
+// all of the time is spent here, so it does what is common by itself: keys that the
+// shape foretells, and strings without escapes.
 func (sc *Scanner) object(i, depth int, n *node, rank uint64) int {
 	if depth > maxDepth {
 		return sc.tooDeep(i)
 	}
 	sc.objects++
-	id := sc.objects
+	id, line := sc.objects, sc.line
 	rank |= n.split
-	line := sc.line
-	more := true
-	for k, first := 0, true; ; first = false {
-		if !first && i+1 < len(line) && line[i] == ',' && line[i+1] == '"' {
-			i++ // what members begin with but for the first, where there are no spaces
-		} else if i, more = sc.member(i, first); !more {
-			return i
-		}
-		at := i
+	for k := 0; ; {
+		at, quoted := i, false
 		var e *edge
-		if k < len(n.shape) && startsWith(line, i, n.shape[k].text) {
-			e, i = n.shape[k].edge, i+len(n.shape[k].text)
+		if k < len(n.shape) && n.shape[k].starts(line, i) {
+			m := &n.shape[k]
+			e, quoted, i = m.edge, m.quoted, i+m.size
 			k++
-		} else if e, i, k = sc.lookUp(i, n, k); i < 0 {
-			return i
+		} else {
+			var more bool
+			if e, i, k, more = sc.lookUp(i, n, k); !more {
+				return i
+			}
 		}
-		i = sc.space(i)
-		switch {
-		case e != nil:
-			i = sc.value(i, depth, sc.follow(e, id, at), rank)
-		case sc.leafy || i >= len(line) || line[i] != '"':
-			i = sc.value(i, depth, nil, 0)
-		default:
-			i = sc.skipString(i + 1)
+		var to *node
+		if e != nil {
+			to = sc.follow(e, id, at)
 		}
-		if i < 0 {
+		if quoted {
+			if end := plainEnd(line, i); end < len(line) && line[end] == '"' {
+				if to != nil || sc.leafy {
+					sc.setText(to, rank, line[i:end])
+				}
+				i = end + 1
+				continue
+			}
+			i-- // back to the quote
+		}
+		if i = sc.value(sc.space(i), depth, to, rank); i < 0 {
 			return i
 		}
 	}
 }
 
-// startsWith tells whether the text is in the line at i.
-func startsWith(line []byte, i int, text []byte) bool {
-	return len(line)-i >= len(text) && string(line[i:i+len(text)]) == string(text)
+// setText takes a string that stands in the line as it is, as value does. The node
+// may be nil.
+func (sc *Scanner) setText(n *node, rank uint64, text []byte) {
+	if sc.leafy {
+		sc.leaves = append(sc.leaves, event.Value{Kind: event.String, Str: alias(text)})
+	}
+	if n == nil {
+		return
+	}
+	for _, t := range n.terms {
+		v, r := &sc.values[t.field], rank|t.penalty
+		if v.Kind == event.Absent || r <= sc.ranks[t.field] {
+			*v, sc.ranks[t.field] = event.Value{Kind: event.String, Str: alias(text)}, r
+		}
+	}
 }
 
-// lookUp finds the edge of the key at i, where the shape did not foretell it at
-// k. It learns the key for the next time, unless it is the one after: then a key
-// was left out that may come again. It also returns where the shape goes on.
-func (sc *Scanner) lookUp(i int, n *node, k int) (*edge, int, int) {
-	if k+1 < len(n.shape) && startsWith(sc.line, i, n.shape[k+1].text) {
-		return n.shape[k+1].edge, i + len(n.shape[k+1].text), k + 2
+// lookUp finds the edge of the member that follows at i, which the shape did not
+// foretell at k. It learns the member for the next time, unless it is the one
+// after: then one was left out that may come again. It also returns where the value
+// begins, where the shape goes on, and whether there is a member at all.
+func (sc *Scanner) lookUp(i int, n *node, k int) (e *edge, value, next int, more bool) {
+	if k > 0 && k+1 < len(n.shape) && n.shape[k+1].starts(sc.line, i) {
+		m := &n.shape[k+1]
+		return m.edge, m.value(i), k + 2, true
 	}
-	key, end := sc.key(i)
-	if end < 0 {
-		return nil, end, k
+	start := i
+	if i, more = sc.member(i, k == 0); !more {
+		return nil, i, k, false
 	}
-	e := n.find(key)
-	n.learn(k, sc.line[i:end], e)
-	return e, end, k + 1
+	key, i := sc.key(i)
+	if i < 0 {
+		return nil, i, k, false
+	}
+	e, value = n.find(key), sc.space(i)
+	n.learn(k, sc.line, start, value, e)
+	return e, value, k + 1, true
 }
 
 // follow is the node that an edge leads to, nil where a later key of the same

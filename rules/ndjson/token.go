@@ -163,26 +163,31 @@ func special(w uint64) uint64 {
 	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-' '*ones)&^w) & highs
 }
 
+// plainEnd finds the first byte that is not simply part of a string: a quote, a
+// backslash or a control character. It looks at eight bytes at once.
+func plainEnd(line []byte, i int) int {
+	for ; i+8 <= len(line); i += 8 {
+		if mask := special(binary.LittleEndian.Uint64(line[i : i+8])); mask != 0 {
+			return i + bits.TrailingZeros64(mask)/8
+		}
+	}
+	for i < len(line) && line[i] >= ' ' && line[i] != '"' && line[i] != '\\' {
+		i++
+	}
+	return i
+}
+
 // stringEnd finds the end of a string, from after its first quote to after its
-// last, and whether it has escapes. It looks at eight bytes at once.
+// last, and whether it has escapes.
 func (sc *Scanner) stringEnd(i int) (end int, escaped bool) {
-	line := sc.line
 	for {
-		for ; i+8 <= len(line); i += 8 {
-			if mask := special(binary.LittleEndian.Uint64(line[i:])); mask != 0 {
-				i += bits.TrailingZeros64(mask) / 8
-				break
-			}
-		}
-		for i < len(line) && line[i] >= ' ' && line[i] != '"' && line[i] != '\\' {
-			i++
-		}
+		i = plainEnd(sc.line, i)
 		switch {
-		case i >= len(line):
+		case i >= len(sc.line):
 			return sc.fail(i, ""), false
-		case line[i] == '"':
+		case sc.line[i] == '"':
 			return i + 1, escaped
-		case line[i] < ' ':
+		case sc.line[i] < ' ':
 			return sc.fail(i, "a control character in a string"), false
 		}
 		escaped = true

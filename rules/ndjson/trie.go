@@ -40,18 +40,6 @@ type edge struct {
 	many bool // that different keys share it
 }
 
-// member is a key as it stands in a line, `"key":`, and its edge or nil.
-type member struct {
-	text []byte
-	edge *edge
-}
-
-// The limits of what a shape remembers, so that odd records cannot fill memory.
-const (
-	maxMembers = 128
-	maxKey     = 64
-)
-
 // trie builds nodes, each once.
 type trie struct {
 	nodes map[string]*node // by the path so far, "" for the root
@@ -128,19 +116,6 @@ func splitRank(names int) uint64 {
 		return 0
 	}
 	return 1 << (60 - names)
-}
-
-// learn remembers the i-th key of an object, `"key":`. It reuses the memory of
-// the one it replaces, because records of several sources may take turns.
-func (n *node) learn(i int, text []byte, e *edge) {
-	if i >= maxMembers || len(text) > maxKey {
-		return
-	}
-	if i == len(n.shape) {
-		n.shape = append(n.shape, member{})
-	}
-	m := &n.shape[i]
-	m.text, m.edge = append(m.text[:0], text...), e
 }
 
 // find is the edge of a key, nil for none.
