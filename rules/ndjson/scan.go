@@ -96,6 +96,8 @@ func (sc *Scanner) object(i, depth int, n *node, rank uint64) int {
 			m := &n.shape[k]
 			e, quoted, i = m.edge, m.quoted, i+m.size
 			k++
+		} else if i < len(line) && line[i] == '}' {
+			return i + 1
 		} else {
 			var more bool
 			if e, i, k, more = sc.lookUp(i, n, k); !more {
