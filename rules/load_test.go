@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/rules"
 )
 
@@ -137,9 +139,24 @@ fields: [rows, actor.id]
 my_own_key: ignored by the specification
 logsource: {product: crm, category: audit, definition: anything}
 detection: {s: {app: x}, condition: s}
+scope: [sales, support]
 crmwatch:
   response: freeze
   reason: "{actor.name} took {rows} rows in {country}."
+  suppress: 1h
+  lateness: 7d
+  runbook: {en: 1. Call., zh: 1. 打电话。}
+  requires:
+  - {crm: salesforce, license: Event Monitoring, delay: 3h}
+  - {crm: yonyou, blind: true}
+  tests:
+    match:
+    - name: one
+      events:
+      - {action: export, rows: 10000, local.off_hours: true}
+      - {after: 20m, app: "r{n}", repeat: 299, every: 2s}
+    no_match:
+    - {name: none, events: [{}]}
 `)
 	got := set.Rules()[0]
 	want := rules.Meta{
@@ -148,9 +165,24 @@ crmwatch:
 		Date: "2026-11-24", Modified: "2026-11-25",
 		FalsePositives: []string{"one thing"}, References: []string{"https://example.com/x"},
 		Tags: []string{"attack.t1078", "attack.initial-access"}, Response: rules.ResponseFreeze,
-		Reason: "{actor.name} took {rows} rows in {country}.", Pos: rules.Position{File: "rules.yml", Line: 2, Column: 1},
+		Reason:   "{actor.name} took {rows} rows in {country}.",
+		Window:   rules.Window{Suppress: time.Hour, Lateness: 7 * 24 * time.Hour},
+		Runbook:  rules.Runbook{English: "1. Call.", Chinese: "1. 打电话。"},
+		Requires: []rules.Requirement{{CRM: "salesforce", License: "Event Monitoring", Delay: 3 * time.Hour}, {CRM: "yonyou", Blind: true}},
+		Tests: []rules.Test{
+			{Name: "one", Matches: true, Events: []rules.TestEvent{
+				{Repeat: 1, Fields: map[string]event.Value{"action": event.StringValue("export"), "rows": event.IntValue(10000), "local.off_hours": event.BoolValue(true)}},
+				{After: 20 * time.Minute, Repeat: 299, Every: 2 * time.Second, Fields: map[string]event.Value{"app": event.StringValue("r{n}")}},
+			}},
+			{Name: "none", Events: []rules.TestEvent{{Repeat: 1, Fields: map[string]event.Value{}}}},
+		},
+		Pos: rules.Position{File: "rules.yml", Line: 2, Column: 1},
 	}
-	if diff := cmp.Diff(want, got.Meta, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".reason" }, cmp.Ignore())); diff != "" {
+	if p := got.Tests[0].Events[1].Pos; p.Line != 36 || p.Column != 9 {
+		t.Errorf("the second event of the first test is at %s", p)
+	}
+	unset := cmpopts.IgnoreFields(rules.Test{}, "Pos")
+	if diff := cmp.Diff(want, got.Meta, cmpopts.IgnoreUnexported(rules.Meta{}), unset, cmpopts.IgnoreFields(rules.TestEvent{}, "Pos")); diff != "" {
 		t.Error(diff)
 	}
 	said := got.ExpandReason(func(path string) string {
@@ -283,6 +315,10 @@ correlation: {type: event_count, rules: [exports], group-by: [actor.id], timespa
 		{"style", "{action: export, rows|gte: 1000}", "\n    action: 'export'\n    rows|gte: 1_000", true, true, true},
 		{"category", "{product: crm}", "{category: audit, product: crm}", true, true, true},
 		{"response", "level: low", "level: low\ncrmwatch: {response: freeze}", true, true, true},
+		{"what is for people", "level: low", "level: low\ncrmwatch: {reason: x, runbook: {en: x}, requires: [{crm: zoho}], tests: {match: [{name: x, events: [{}]}]}}", true, true, true},
+		{"suppression", "level: low", "level: low\ncrmwatch: {suppress: 1h}", false, false, false},
+		{"lateness", "level: low", "level: low\ncrmwatch: {lateness: 1h}", false, false, false},
+		{"suppression of a correlation", "correlation: {", "crmwatch: {suppress: 1h}\ncorrelation: {", true, false, false},
 		{"reference by id", "rules: [exports]", "rules: [00000000-0000-4000-8000-000000000001]", true, true, true},
 		{"generate", "condition: {gte: 5}", "condition: {gte: 5}, generate: true", true, true, true},
 		{"value", "export,", "view,", false, false, false},
