@@ -148,14 +148,14 @@ func TestCorrelationInWords(t *testing.T) {
 func TestClausesMeanTheCondition(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	names := []string{"a", "b", "c"}
-	var make func(depth int) (string, func(seen uint64) bool)
-	make = func(depth int) (string, func(uint64) bool) {
+	var random func(depth int) (string, func(seen uint64) bool)
+	random = func(depth int) (string, func(uint64) bool) {
 		if depth == 0 || rng.IntN(4) == 0 {
 			i := rng.IntN(3)
 			return names[i], func(seen uint64) bool { return seen>>i&1 == 1 }
 		}
-		x, fx := make(depth - 1)
-		y, fy := make(depth - 1)
+		x, fx := random(depth - 1)
+		y, fy := random(depth - 1)
 		switch rng.IntN(3) {
 		case 0:
 			return "not (" + x + ")", func(seen uint64) bool { return !fx(seen) }
@@ -167,7 +167,7 @@ func TestClausesMeanTheCondition(t *testing.T) {
 	}
 	loaded := 0
 	for range 400 {
-		text, want := make(4)
+		text, want := random(4)
 		// All three are named, so that input i is names[i].
 		set, _, err := loadOpen(three() + corr(1, "type: temporal\ntimespan: 5m\ncondition: a and b and c and a or "+text))
 		if err != nil {
