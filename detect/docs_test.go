@@ -237,11 +237,7 @@ func TestRulesDocExamplesLoad(t *testing.T) {
 	if len(docs) < 3 {
 		t.Fatalf("docs/rules.md has %d examples", len(docs))
 	}
-	set, err := loadText(strings.Join(docs, "---\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := check(DefaultConfig(), set); err != nil {
+	if _, err := loadText(strings.Join(docs, "---\n")); err != nil {
 		t.Error(err)
 	}
 }

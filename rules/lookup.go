@@ -168,6 +168,9 @@ func (r *tableReader) readCSV(data []byte) {
 	dec := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xEF\xBB\xBF"))))
 	dec.TrimLeadingSpace = true
 	header, err := dec.Read()
+	if errors.Is(err, io.EOF) {
+		r.problemAt(Position{File: r.file, Line: 1, Column: 1}, "look-up table is empty; its first row names the columns")
+	}
 	if err != nil {
 		r.csvError(err)
 		return
@@ -202,18 +205,16 @@ func (r *tableReader) readCSV(data []byte) {
 }
 
 func (r *tableReader) csvError(err error) {
-	pos := Position{File: r.file, Line: 1, Column: 1}
 	var bad *csv.ParseError
-	switch {
-	case errors.As(err, &bad) && errors.Is(err, csv.ErrFieldCount):
-		pos.Line, pos.Column = bad.Line, bad.Column
-		r.problemAt(pos, "row has not as many cells as the header; separate cells by commas, and quote a text that has one")
-	case errors.As(err, &bad):
-		pos.Line, pos.Column = bad.Line, bad.Column
-		r.problemAt(pos, "is not CSV: %v", bad.Err)
-	case errors.Is(err, io.EOF) && len(r.tables) == 0:
-		r.problemAt(pos, "look-up table is empty; its first row names the columns")
+	if !errors.As(err, &bad) {
+		return // the end
 	}
+	pos := Position{r.file, bad.Line, bad.Column}
+	if errors.Is(err, csv.ErrFieldCount) {
+		r.problemAt(pos, "row has not as many cells as the header; separate cells by commas, and quote a text that has one")
+		return
+	}
+	r.problemAt(pos, "is not CSV: %v", bad.Err)
 }
 
 // maxExpanded is how many values one item may have once its placeholders are

@@ -106,7 +106,7 @@ func (p *parser) document(n *yaml.Node) *document {
 	default:
 		p.ruleDocument(d, n, entries)
 	}
-	if p.anyID && d.meta.ID == "" && d.kind != filterDocument {
+	if p.foreign && d.meta.ID == "" && d.kind != filterDocument {
 		d.nameItself()
 	}
 	return d
@@ -237,6 +237,7 @@ func (p *parser) detection(n *yaml.Node, what string, special func(entry) bool) 
 		case e.key == "timeframe":
 			p.problem(e.keyNode, "%s has a \"timeframe\", which Sigma 2.0 removed; write a correlation rule with a \"timespan\" instead", what)
 		default:
+			p.selectionName(e)
 			// A selection with mistakes keeps its name, so that the condition is not
 			// said to be wrong, too.
 			body := p.search(e.v, "selection \""+e.key+"\"")
@@ -251,6 +252,14 @@ func (p *parser) detection(n *yaml.Node, what string, special func(entry) bool) 
 	}
 	d.conditions = p.conditions(cond)
 	return d
+}
+
+// selectionName refuses a name that no condition can mean. Names with characters
+// that a condition cannot have stay: a pattern reaches them, and SigmaHQ has some.
+func (p *parser) selectionName(e entry) {
+	if e.key == "" || isOperator(e.key) {
+		p.problem(e.keyNode, "selection has the name %q, which a condition cannot say; call it something else", e.key)
+	}
 }
 
 func (p *parser) conditions(n *yaml.Node) []condition {
