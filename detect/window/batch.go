@@ -90,7 +90,7 @@ func (e *Engine[P]) Play(b *Batch[P]) {
 		key := b.keys[start:it.keyEnd]
 		start = it.keyEnd
 		s := e.series[it.series]
-		if it.at < s.tooLate(e.watermark) {
+		if e.cfg.Final && it.at <= e.watermark {
 			e.Late++
 			continue
 		}

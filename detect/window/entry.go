@@ -49,7 +49,11 @@ func (w *window[P]) live() []entry[P] { return w.entries[w.head:] }
 // added where it is there already: an event that matches several inputs counts
 // once, with the slots of all.
 func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
-	w.trim(w.series.floor(e.settled), e)
+	w.trim(w.floor(e, e.settled), e)
+	if n.at < w.newest()-w.series.lateness && !e.cfg.Final {
+		e.Late++
+		return 0, false
+	}
 	if w.old != nil && n.at < w.old.until {
 		if !w.old.add(n.at, n.slots, n.value) {
 			e.Late++
@@ -162,6 +166,23 @@ func (w *window[P]) compact() {
 	w.entries = w.entries[:n]
 	w.shift(w.head)
 	w.head = 0
+}
+
+// newest is the time of the newest entry.
+func (w *window[P]) newest() int64 {
+	if w.head == len(w.entries) {
+		return beforeAll
+	}
+	return w.entries[len(w.entries)-1].at
+}
+
+// floor is the time before which entries are of no use any more, the watermark
+// being at a time.
+func (w *window[P]) floor(e *Engine[P], watermark int64) int64 {
+	if e.cfg.Final {
+		return watermark - w.series.keep
+	}
+	return w.newest() - w.series.keep
 }
 
 // first is the index of the first entry at this time or later.

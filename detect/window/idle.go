@@ -23,7 +23,7 @@ func (s *series[P]) checkAfter() int64 { return max(s.keep/patience, 1000) }
 
 // idle forgets what is old and reports whether nothing is left.
 func (e *Engine[P]) idle(w *window[P]) bool {
-	floor := w.series.floor(e.watermark)
+	floor := e.watermark - w.series.keep
 	w.trim(floor, e)
 	w.forgetHits(floor)
 	if w.old != nil && w.old.until < floor {

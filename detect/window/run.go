@@ -26,6 +26,7 @@ type run struct {
 	count    int
 
 	told     bool
+	stale    bool // something happened that was not told yet
 	closed   bool
 	revision int
 	toldAt   int64 // the last instant that was told of
@@ -168,18 +169,23 @@ func (r *run) raise(h hit) {
 // but the beginning, twice as much evidence, a quarter of the timespan, the end.
 // Under Final there is nothing to tell before the end.
 func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
-	if r.closed = e.watermark > r.last+w.series.suppress; !r.closed && e.cfg.Final {
+	ended := e.watermark > r.last+w.series.suppress
+	must = must || ended && !r.closed
+	r.stale, r.closed = true, ended
+	switch {
+	case !ended:
 		e.wake(w, r.last+w.series.suppress+1)
-		return
-	}
-	if !r.closed {
-		e.wake(w, r.last+w.series.suppress+1)
-	}
-	if r.told && !must && !r.closed && r.last < r.toldAt+max(w.series.span/4, minute) {
-		if n := r.count + w.evidenceCount(r); n < 2*r.counted {
+		if e.cfg.Final {
 			return
 		}
+	case !must:
+		// What comes late comes in numbers: it is told when time goes on.
+		e.wake(w, e.watermark+1)
 	}
+	if r.told && !must && !w.worthTelling(r) {
+		return
+	}
+	r.stale = false
 	e.emit(w, r, func(a *Alert[P]) {
 		if r.told {
 			r.revision++
@@ -191,10 +197,16 @@ func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
 
 const minute = 60_000
 
-// closeRuns tells the end of runs that have been quiet for long enough.
+// worthTelling reports whether much has happened since a run was told of.
+func (w *window[P]) worthTelling(r *run) bool {
+	return r.last >= r.toldAt+max(w.series.span/4, minute) || r.count+w.evidenceCount(r) >= 2*r.counted
+}
+
+// closeRuns tells the end of runs that have been quiet for long enough, and what
+// was not told yet of those that have ended.
 func (e *Engine[P]) closeRuns(w *window[P]) {
 	for _, r := range w.runs {
-		if !r.closed && e.watermark > r.last+w.series.suppress {
+		if e.watermark > r.last+w.series.suppress && (!r.closed || r.stale) {
 			e.touch(w)
 			e.tell(w, r, true)
 		}
@@ -208,12 +220,12 @@ func (w *window[P]) wakeTime(watermark int64) int64 {
 		at = w.nextInstant()
 	}
 	for _, r := range w.runs {
-		if !r.closed {
+		switch {
+		case !r.closed:
 			at = min(at, r.last+w.series.suppress+1)
+		case r.stale:
+			at = min(at, watermark+1)
 		}
-	}
-	if at <= watermark {
-		return never
 	}
 	return at
 }
@@ -335,7 +347,7 @@ func (r *run) inherit(old []*run) {
 		switch {
 		case o.first == r.first:
 			r.told, r.revision, r.toldAt, r.counted = o.told, o.revision, o.toldAt, o.counted
-			r.absorbed, r.count, r.closed = o.absorbed, o.count, o.closed
+			r.absorbed, r.count, r.closed, r.stale = o.absorbed, o.count, o.closed, o.stale
 			r.replaces = append(r.replaces, o.replaces...)
 		case o.told && o.first >= r.first && o.first <= r.last:
 			r.replaces = append(r.replaces, o.first)

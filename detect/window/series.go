@@ -186,16 +186,6 @@ func (c *Config[P]) lateness() time.Duration {
 	return c.Lateness
 }
 
-// tooLate is the time before which a match is not counted any more.
-func (s *series[P]) tooLate(watermark int64) int64 {
-	return watermark - s.lateness + btoi(s.lateness == 0)
-}
-
-// floor is the time before which entries are of no use any more.
-func (s *series[P]) floor(watermark int64) int64 {
-	return watermark - s.keep
-}
-
 func btoi(b bool) int64 {
 	if b {
 		return 1

@@ -41,8 +41,10 @@ type Config[P any] struct {
 	Final bool
 	// Every tells each instant at which a condition holds, not runs of them.
 	Every bool
-	// Lateness is how far behind the watermark a match may come and still be
-	// counted; 0 under Final. A rule's own lateness goes before it.
+	// Lateness is how far behind the newest match of its group one may come and
+	// still be counted; nothing is late by the watermark, because the files of a
+	// source come one kind of event after the other. A rule's own lateness goes
+	// before it. Under Final it is the watermark alone that tells.
 	Lateness time.Duration
 	// Entries is how many entries a window keeps one by one; what is more is
 	// counted by sketches, with an error that the alert states.
@@ -163,7 +165,7 @@ func (e *Engine[P]) Watermark() int64 { return e.watermark }
 func (e *Engine[P]) Match(r *rules.Rule, rec *rules.Record, tenant string, at int64, p P) {
 	for _, f := range e.feeds[r.Index] {
 		s := f.series
-		if at < s.tooLate(e.watermark) {
+		if e.cfg.Final && at <= e.watermark {
 			e.Late++
 			continue
 		}
@@ -210,18 +212,19 @@ func (e *Engine[P]) take(w *window[P], n entry[P]) {
 // Advance says that the watermark has come to t: all that happened until then
 // is known, but for what is late.
 func (e *Engine[P]) Advance(t int64) {
-	if t <= e.watermark {
-		return
-	}
-	e.watermark = t
+	e.watermark = max(e.watermark, t)
 	for level := range e.due {
 		for e.due[level].ready(t) {
 			e.settle(e.due[level].pop())
 		}
 	}
-	e.settled = t
+	e.settled = e.watermark
 	e.expire()
 }
+
+// Resume says up to which watermark everything was decided when the state was
+// saved that has been restored.
+func (e *Engine[P]) Resume(watermark int64) { e.watermark, e.settled = watermark, watermark }
 
 // Close says that nothing comes any more. It tells what is still open.
 func (e *Engine[P]) Close() { e.Advance(never - 1) }
@@ -237,7 +240,7 @@ func (e *Engine[P]) settle(w *window[P]) {
 		}
 	}
 	e.closeRuns(w)
-	w.trim(w.series.floor(e.watermark), e)
+	w.trim(w.floor(e, e.watermark), e)
 	if at := w.wakeTime(e.watermark); at != never {
 		e.wake(w, at)
 	}

@@ -155,11 +155,7 @@ func (a *App) detect(ctx context.Context) error {
 	if err := a.RosterKnown(ctx); err != nil {
 		return err
 	}
-	d, err := a.detector()
-	if err != nil {
-		return fmt.Errorf("prepare detector: %w", err)
-	}
-	return d.Run(ctx)
+	return a.detector().Run(ctx)
 }
 
 // ended drops the error of a stage that stopped because it was told to.
@@ -186,7 +182,7 @@ func (a *App) openBus() (*bus.Client, error) {
 	return client, nil
 }
 
-func (a *App) detector() (*detect.Detector, error) {
+func (a *App) detector() *detect.Detector {
 	k := a.cfg.Kafka
 	cfg := detect.DefaultConfig()
 	cfg.Lateness = a.cfg.Detect.Lateness
