@@ -1,0 +1,125 @@
+package rules
+
+import "github.com/crmwatch/crmwatch/event"
+
+// probe looks a field's value up, or each of them, in those of its indexes in
+// which it was not looked up before.
+func (m *Matcher) probe(n int32, what probes) {
+	s := m.slot(n)
+	what &^= s.probed
+	if what == 0 {
+		return
+	}
+	s.probed |= what
+	plan := &m.program.slots[n]
+	if s.list == nil {
+		m.probeOne(plan, &s.value, what)
+		return
+	}
+	m.probeList(plan, s.list, what)
+}
+
+func (m *Matcher) probeList(plan *slotPlan, list []event.Value, what probes) {
+	for _, v := range list {
+		if isSeveral(v) {
+			m.probeList(plan, *v.List, what)
+			continue
+		}
+		m.element.set(v)
+		m.probeOne(plan, &m.element, what)
+	}
+}
+
+func (m *Matcher) probeOne(plan *slotPlan, x *operand, what probes) {
+	if !x.isText() {
+		return
+	}
+	if what&probeExact != 0 {
+		m.probeExact(plan, x)
+	}
+	if what&probeText != 0 {
+		m.probeText(plan, x)
+	}
+}
+
+func (m *Matcher) probeExact(plan *slotPlan, x *operand) {
+	at, ok := int32(0), false
+	if x.Kind == event.Int {
+		at, ok = plan.ints[x.Int]
+	} else {
+		at, ok = plan.exact[x.asFolded()]
+	}
+	if ok {
+		m.fire(at)
+	}
+}
+
+// probeText runs the automaton over the text as it is, and over the folded text
+// only where a character comes up that is not ASCII.
+func (m *Matcher) probeText(plan *slotPlan, x *operand) {
+	text := x.asText()
+	if !m.search(plan, text, false) {
+		m.search(plan, x.asFolded(), true)
+	}
+}
+
+// search fires the postings of all literals in the text. It is false where it met
+// a character that is not ASCII in a text that is not folded.
+func (m *Matcher) search(plan *slotPlan, text string, folded bool) bool {
+	a := plan.automaton
+	i, state := a.next(text, 0, 0, folded)
+	for state != 0 {
+		for r := int32(state >> a.shift); r >= 0; r = a.reports[r].shorter {
+			if l := a.reports[r].literal; l >= 0 {
+				m.hit(&plan.hits[l], i, len(text))
+			}
+		}
+		i, state = a.next(text, i, state, folded)
+	}
+	return i == len(text)
+}
+
+// hit fires what follows from a literal that ends at a place in a text of the
+// given length.
+func (m *Matcher) hit(h *hit, end, length int) {
+	if at := h.postings[anywhere]; at >= 0 {
+		m.fire(at)
+	}
+	if at := h.postings[atStart]; at >= 0 && end == len(h.literal) {
+		m.fire(at)
+	}
+	if at := h.postings[atEnd]; at >= 0 && end == length {
+		m.fire(at)
+	}
+}
+
+// fire notes what follows from a posting, once for a record.
+func (m *Matcher) fire(at int32) {
+	if m.fired[at] == m.epoch {
+		return
+	}
+	m.fired[at] = m.epoch
+	p := &m.program.postings[at]
+	for _, n := range p.proved {
+		m.verdicts[n] = verdict{epoch: m.epoch, state: holding}
+	}
+	for _, s := range p.suspects {
+		m.suspect(s)
+	}
+	for _, r := range p.rules {
+		word := r / 64
+		m.touched[word] |= 1 << (r % 64)
+		m.marked[word/64] |= 1 << (word % 64)
+	}
+}
+
+func (m *Matcher) suspect(s suspect) {
+	v := &m.verdicts[s.predicate]
+	if v.epoch != m.epoch {
+		*v = verdict{epoch: m.epoch, state: suspected, suspicion: -1}
+	}
+	if v.state == suspected {
+		m.suspicions = append(m.suspicions, suspicion{s.test, v.suspicion})
+		v.suspicion = int32(len(m.suspicions) - 1)
+	}
+}
