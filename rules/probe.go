@@ -43,7 +43,8 @@ func (m *Matcher) probeOne(plan *slotPlan, x *operand, what probes) {
 }
 
 func (m *Matcher) probeExact(plan *slotPlan, x *operand) {
-	at, ok := int32(0), false
+	var at int32
+	var ok bool
 	if x.Kind == event.Int {
 		at, ok = plan.ints[x.Int]
 	} else {
