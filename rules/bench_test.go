@@ -69,7 +69,7 @@ func commonRecords() []*rules.Record {
 	actions := []string{"view", "view", "edit", "login", "view", "export", "view", "search"}
 	countries := []string{"CN", "US", "DE", "CN"}
 	var list []*rules.Record
-	for i := range 64 {
+	for i := range 8 {
 		list = append(list, newRecord("action", actions[i%len(actions)], "rows", i, "actor.name", fmt.Sprintf("Person %d", i),
 			"object.type", "Account", "object.name", fmt.Sprintf("Customer %d", i*7), "user_agent", agents[i%len(agents)],
 			"country", countries[i%len(countries)], "src_ip", fmt.Sprintf("203.0.113.%d", i), "app", "browser"))

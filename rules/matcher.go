@@ -20,10 +20,14 @@ type Matcher struct {
 	// have some, as bits.
 	touched, marked []uint64
 	slots           []slot
+	caches          []cache   // by slot
 	verdicts        []verdict // by predicate
 	fired           []uint64  // by posting: the record that fired it last
 	suspicions      []suspicion
-	element, part   operand // of lists
+	// recorded are the postings that a search has fired, where they are to be kept.
+	recorded      []int32
+	recording     bool
+	element, part operand // of lists
 	// evaluated counts the rules that were looked at.
 	evaluated uint64
 }
@@ -32,9 +36,10 @@ type Matcher struct {
 type slot struct {
 	epoch  uint64
 	probed probes
-	// list are the values where there are several, nil where there is one.
-	list  []event.Value
-	value operand
+	// several says that list are the values; otherwise there is one.
+	several bool
+	list    []event.Value
+	value   operand
 }
 
 // verdict is what is known about a predicate.
@@ -66,7 +71,7 @@ func (s *Set) Matcher() *Matcher {
 	words := len(p.always)
 	return &Matcher{
 		program: p, touched: make([]uint64, words), marked: make([]uint64, words/64+1),
-		slots: make([]slot, len(p.slots)), verdicts: make([]verdict, len(p.predicates)), fired: make([]uint64, len(p.postings)),
+		slots: make([]slot, len(p.slots)), caches: make([]cache, len(p.slots)), verdicts: make([]verdict, len(p.predicates)), fired: make([]uint64, len(p.postings)),
 	}
 }
 
@@ -163,35 +168,36 @@ func (m *Matcher) slot(n int32) *slot {
 	if s.epoch == m.epoch {
 		return s
 	}
-	s.epoch, s.probed, s.list = m.epoch, 0, nil
+	s.epoch, s.probed = m.epoch, 0
 	f := m.program.slots[n].field
 	if f == keywordField {
-		s.list = m.rec.Leaves
-		s.value.set(event.NullValue())
+		s.several, s.list = true, m.rec.Leaves
 		return s
 	}
-	v := m.rec.Values[f]
-	if isSeveral(v) {
+	v := &m.rec.Values[f]
+	if s.several = isSeveral(v); s.several {
 		s.list = *v.List
+	} else {
+		s.value.set(v)
 	}
-	s.value.set(v)
 	return s
 }
 
 // isSeveral reports whether a value stands for those in it. An empty list stands
 // for itself.
-func isSeveral(v event.Value) bool { return v.Kind == event.List && len(*v.List) > 0 }
+func isSeveral(v *event.Value) bool { return v.Kind == event.List && len(*v.List) > 0 }
 
 // passes reports whether the field's value, or one of them, passes a test.
 func (m *Matcher) passes(s *slot, t test) bool {
-	if s.list == nil {
+	if !s.several {
 		return t.holds(&s.value)
 	}
 	return m.somePasses(s.list, t)
 }
 
 func (m *Matcher) somePasses(list []event.Value, t test) bool {
-	for _, v := range list {
+	for i := range list {
+		v := &list[i]
 		if isSeveral(v) {
 			if m.somePasses(*v.List, t) {
 				return true
@@ -208,14 +214,15 @@ func (m *Matcher) somePasses(list []event.Value, t test) bool {
 
 // refers reports whether a value of one field compares with one of the other.
 func (m *Matcher) refers(s, other *slot, r *reference) bool {
-	if s.list == nil {
+	if !s.several {
 		return m.refersOne(&s.value, other, r)
 	}
 	return m.someRefers(s.list, other, r)
 }
 
 func (m *Matcher) someRefers(list []event.Value, other *slot, r *reference) bool {
-	for _, v := range list {
+	for i := range list {
+		v := &list[i]
 		if isSeveral(v) {
 			if m.someRefers(*v.List, other, r) {
 				return true
@@ -234,14 +241,15 @@ func (m *Matcher) refersOne(x *operand, other *slot, r *reference) bool {
 	if !x.isText() {
 		return false
 	}
-	if other.list == nil {
+	if !other.several {
 		return other.value.isText() && compareTexts(x.asText(), other.value.asText(), r.compare, r.cased)
 	}
 	return m.refersSome(x, other.list, r)
 }
 
 func (m *Matcher) refersSome(x *operand, list []event.Value, r *reference) bool {
-	for _, v := range list {
+	for i := range list {
+		v := &list[i]
 		if isSeveral(v) {
 			if m.refersSome(x, *v.List, r) {
 				return true

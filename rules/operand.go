@@ -14,7 +14,7 @@ import (
 // operand is a value that is compared. What comparisons make of it, they make
 // once; the memory for that is kept for the next value.
 type operand struct {
-	event.Value
+	*event.Value
 	made    uint8 // which of the following
 	text    string
 	folded  string
@@ -36,7 +36,7 @@ const (
 	madeTime
 )
 
-func (x *operand) set(v event.Value) { x.Value, x.made = v, 0 }
+func (x *operand) set(v *event.Value) { x.Value, x.made = v, 0 }
 
 // need reports whether something is still to be made, and notes that it is.
 func (x *operand) need(what uint8) bool {

@@ -11,34 +11,34 @@ func (m *Matcher) probe(n int32, what probes) {
 		return
 	}
 	s.probed |= what
-	plan := &m.program.slots[n]
-	if s.list == nil {
-		m.probeOne(plan, &s.value, what)
+	if !s.several {
+		m.probeOne(n, &s.value, what)
 		return
 	}
-	m.probeList(plan, s.list, what)
+	m.probeList(n, s.list, what)
 }
 
-func (m *Matcher) probeList(plan *slotPlan, list []event.Value, what probes) {
-	for _, v := range list {
+func (m *Matcher) probeList(n int32, list []event.Value, what probes) {
+	for i := range list {
+		v := &list[i]
 		if isSeveral(v) {
-			m.probeList(plan, *v.List, what)
+			m.probeList(n, *v.List, what)
 			continue
 		}
 		m.element.set(v)
-		m.probeOne(plan, &m.element, what)
+		m.probeOne(n, &m.element, what)
 	}
 }
 
-func (m *Matcher) probeOne(plan *slotPlan, x *operand, what probes) {
+func (m *Matcher) probeOne(n int32, x *operand, what probes) {
 	if !x.isText() {
 		return
 	}
 	if what&probeExact != 0 {
-		m.probeExact(plan, x)
+		m.probeExact(&m.program.slots[n], x)
 	}
 	if what&probeText != 0 {
-		m.probeText(plan, x)
+		m.probeText(n, x)
 	}
 }
 
@@ -55,11 +55,34 @@ func (m *Matcher) probeExact(plan *slotPlan, x *operand) {
 	}
 }
 
-// probeText runs the automaton over the text as it is, and over the folded text
+// probeText fires the postings of all literals in a text: those that were found in
+// the same text before, or those that the automaton finds.
+func (m *Matcher) probeText(n int32, x *operand) {
+	plan, text := &m.program.slots[n], x.asText()
+	if len(text) < shortestCached || len(text) > longestCached {
+		m.searchAll(plan, x)
+		return
+	}
+	e, state := m.caches[n].look(text)
+	switch state {
+	case cached:
+		for _, at := range e.postings {
+			m.fire(at)
+		}
+	case seenBefore:
+		m.recording, m.recorded = true, m.recorded[:0]
+		m.searchAll(plan, x)
+		m.recording = false
+		e.keep(text, m.recorded)
+	default:
+		m.searchAll(plan, x)
+	}
+}
+
+// searchAll runs the automaton over the text as it is, and over the folded text
 // only where a character comes up that is not ASCII.
-func (m *Matcher) probeText(plan *slotPlan, x *operand) {
-	text := x.asText()
-	if !m.search(plan, text, false) {
+func (m *Matcher) searchAll(plan *slotPlan, x *operand) {
+	if !m.search(plan, x.asText(), false) {
 		m.search(plan, x.asFolded(), true)
 	}
 }
@@ -84,14 +107,21 @@ func (m *Matcher) search(plan *slotPlan, text string, folded bool) bool {
 // given length.
 func (m *Matcher) hit(h *hit, end, length int) {
 	if at := h.postings[anywhere]; at >= 0 {
-		m.fire(at)
+		m.found(at)
 	}
 	if at := h.postings[atStart]; at >= 0 && end == len(h.literal) {
-		m.fire(at)
+		m.found(at)
 	}
 	if at := h.postings[atEnd]; at >= 0 && end == length {
-		m.fire(at)
+		m.found(at)
 	}
+}
+
+func (m *Matcher) found(at int32) {
+	if m.recording && len(m.recorded) <= mostCached {
+		m.recorded = append(m.recorded, at)
+	}
+	m.fire(at)
 }
 
 // fire notes what follows from a posting, once for a record.
