@@ -82,7 +82,7 @@ func (m *Matcher) Match(rec *Record) []*Rule {
 	m.rec, m.matched, m.suspicions = rec, m.matched[:0], m.suspicions[:0]
 	m.epoch++
 	for _, p := range m.program.eager {
-		m.probe(p.slot, p.what)
+		m.probe(p.slot, m.slot(p.slot), p.what)
 	}
 	for i, marked := range m.marked {
 		marked |= m.program.alwaysMarked[i]
@@ -147,7 +147,7 @@ func (m *Matcher) decide(predicate int32) bool {
 		return false
 	}
 	v := &m.verdicts[predicate]
-	m.probe(p.slot, p.probes)
+	m.probe(p.slot, s, p.probes)
 	if v.epoch != m.epoch {
 		return false
 	}

@@ -4,8 +4,7 @@ import "github.com/crmwatch/crmwatch/event"
 
 // probe looks a field's value up, or each of them, in those of its indexes in
 // which it was not looked up before.
-func (m *Matcher) probe(n int32, what probes) {
-	s := m.slot(n)
+func (m *Matcher) probe(n int32, s *slot, what probes) {
 	what &^= s.probed
 	if what == 0 {
 		return
@@ -48,7 +47,7 @@ func (m *Matcher) probeExact(plan *slotPlan, x *operand) {
 	if x.Kind == event.Int {
 		at, ok = plan.ints[x.Int]
 	} else {
-		at, ok = plan.exact[x.asFolded()]
+		at, ok = plan.exact.find(x)
 	}
 	if ok {
 		m.fire(at)

@@ -39,7 +39,7 @@ type slotPlan struct {
 	field Field
 	// exact and ints are the postings of whole values, by folded text and, for texts
 	// as integers are written, by number.
-	exact map[string]int32
+	exact exactIndex
 	ints  map[int64]int32
 	// automaton finds literals, hits are their postings by number.
 	automaton *automaton
@@ -212,10 +212,7 @@ func (l *linker) posting(p posting) int32 {
 }
 
 func (s *slotPlan) addExact(text string, at int32) {
-	if s.exact == nil {
-		s.exact = make(map[string]int32)
-	}
-	s.exact[text] = at
+	s.exact.add(text, at)
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && strconv.FormatInt(n, 10) == text {
 		if s.ints == nil {
 			s.ints = make(map[int64]int32)
