@@ -2,9 +2,11 @@
 // files, checks them to the last key, and compiles them into an immutable Set
 // that says which rules an event matches.
 //
-// It works in three steps, each of which needs the one before only: parse (YAML
+// It works in four steps, each of which needs the one before only: parse (YAML
 // to typed trees with positions: yaml.go, parse.go, condition.go, pattern.go),
-// compile (trees against a Schema to matchers: compile.go), and match. What a
+// compile (trees against a Schema to conditions over shared predicates: compile.go,
+// predicate.go), link (all rules to one program with its indexes: program.go,
+// anchor.go, automaton.go), and match (matcher.go, probe.go). What a
 // rule file holds and crmwatch cannot do is an error when it is loaded, with
 // file, line and remedy; nothing is ever ignored silently, because a rule that
 // silently never matches is worse than none.
