@@ -22,7 +22,7 @@ func LoadRules(cfg Rules) (*rules.Set, error) {
 		}
 		fsys = os.DirFS(cfg.Dir)
 	}
-	set, err := rules.Load(fsys, detect.NewSchema())
+	set, err := rules.Load(fsys, detect.NewSchema(), rules.Options{GroupByOneOf: rules.PersonFields()})
 	if err != nil {
 		return nil, fmt.Errorf("rules in %s:\n%w", cmp.Or(cfg.Dir, "the shipped pack"), err)
 	}
