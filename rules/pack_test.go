@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,13 +12,16 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/crmwatch/crmwatch/detect/window"
 	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/rules"
 	"github.com/crmwatch/crmwatch/rules/pack"
@@ -420,32 +424,67 @@ func TestPackCorrelations(t *testing.T) {
 	}
 }
 
-// TestPackOwnTests has the rules on single events judge the examples in their own
-// files. Those of correlations need windows, which are not this package's.
+// TestPackOwnTests has every rule judge the examples in its own file, with windows
+// as the detector keeps them.
 func TestPackOwnTests(t *testing.T) {
 	set := loadPack(t)
-	m := set.Matcher()
-	for _, rule := range set.Rules() {
-		for _, test := range rule.Tests {
-			matched := slices.ContainsFunc(test.Events, func(e rules.TestEvent) bool {
-				return slices.Contains(m.Match(testRecord(e)), rule)
-			})
-			if matched != test.Matches {
-				t.Errorf("%s: %s, test %q: matches: %v", test.Pos, rule.Name, test.Name, matched)
+	var metas []*rules.Meta
+	for _, r := range set.Rules() {
+		metas = append(metas, &r.Meta)
+	}
+	for _, c := range set.Correlations() {
+		metas = append(metas, &c.Meta)
+	}
+	for _, m := range metas {
+		for _, test := range m.Tests {
+			if got := alerting(set, test)[m.Name]; got != test.Matches {
+				t.Errorf("%s: %s, test %q: alerts: %v", test.Pos, m.Name, test.Name, got)
 			}
 		}
 	}
 }
 
-// testRecord is the first repetition of an event of a test.
-func testRecord(e rules.TestEvent) *rules.Record {
-	rec := newRecord("tenant", "t", "source", "test", "actor.id", "test:1", "actor.key", "test:1", "outcome", "success")
-	for path, v := range e.Fields {
-		f, _ := fields().Field(path)
-		if v.Kind == event.String {
-			v.Str = strings.ReplaceAll(v.Str, "{n}", "1")
+// alerting says which rules alert on the events of a test.
+func alerting(set *rules.Set, test rules.Test) map[string]bool {
+	found := map[string]bool{}
+	group, _ := fields().Field("actor.key")
+	engine := window.New(window.Config[int]{
+		Compare: stdcmp.Compare[int],
+		Emit:    func(a *window.Alert[int]) { found[a.Meta.Name] = found[a.Meta.Name] || !a.Withdrawn },
+		Absorb:  func(any, int) any { return nil },
+	}, set, group)
+	m, number := set.Matcher(), 0
+	for _, e := range test.Events {
+		for i := range e.Repeat {
+			number++
+			rec := testRecord(e, i+1)
+			at := (e.After + time.Duration(i)*e.Every).Milliseconds()
+			for _, r := range m.Match(rec) {
+				found[r.Name] = found[r.Name] || r.Alerts
+				engine.Match(r, rec, "t", at, number)
+			}
 		}
-		rec.Values[f] = v
+	}
+	engine.Close()
+	return found
+}
+
+// testRecord is the nth repetition of an event of a test.
+func testRecord(e rules.TestEvent, n int) *rules.Record {
+	rec := newRecord("tenant", "t", "source", "test", "actor.id", "1", "actor.key", "test:1", "outcome", "success")
+	if id, ok := e.Fields["actor.id"]; ok {
+		rec.Values[field("actor.key")] = event.StringValue("test:" + strings.ReplaceAll(id.Str, "{n}", strconv.Itoa(n)))
+	}
+	for path, v := range e.Fields {
+		if v.Kind == event.String {
+			v = event.StringValue(strings.ReplaceAll(v.Str, "{n}", strconv.Itoa(n)))
+		}
+		rec.Values[field(path)] = v
 	}
 	return rec
+}
+
+func field(path string) rules.Field {
+	f, _ := fields().Field(path)
+	return f
 }
