@@ -452,6 +452,8 @@ func alerting(set *rules.Set, test rules.Test) map[string]bool {
 		Compare: stdcmp.Compare[int],
 		Emit:    func(a *window.Alert[int]) { found[a.Meta.Name] = found[a.Meta.Name] || !a.Withdrawn },
 		Absorb:  func(any, int) any { return nil },
+		// The events of a test are written in any order.
+		Lateness: 400 * 24 * time.Hour,
 	}, set, group)
 	m, number := set.Matcher(), 0
 	for _, e := range test.Events {
