@@ -237,7 +237,7 @@ func TestRulesDocExamplesLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := check(DefaultConfig(), set); err != nil {
+	if err := Check(DefaultConfig(), set); err != nil {
 		t.Error(err)
 	}
 }
