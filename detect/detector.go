@@ -69,6 +69,10 @@ func New(cfg Config, deps Deps) (*Detector, error) {
 func Check(cfg Config, set *rules.Set) error {
 	var errs []error
 	for _, c := range set.Correlations() {
+		if !runs(c) {
+			errs = append(errs, fmt.Errorf("%s: the detector cannot run this correlation of type %s yet", c.Pos, c.Type))
+			continue
+		}
 		if c.Type != rules.ValueSum && c.Bounds[0].Threshold >= float64(cfg.Entries) {
 			errs = append(errs, fmt.Errorf("%s: the condition asks for %.0f events, and %d are kept for one group", c.Pos, c.Bounds[0].Threshold, cfg.Entries))
 		}

@@ -33,7 +33,7 @@ func (nobody) OffHours(*roster.Person, time.Time) (off, ok bool) { return false,
 
 func load(t testing.TB, docs ...string) *rules.Set {
 	t.Helper()
-	set, err := rules.Load(fstest.MapFS{"r.yml": {Data: []byte(strings.Join(docs, "\n---\n"))}}, NewSchema())
+	set, err := rules.Load(fstest.MapFS{"r.yml": {Data: []byte(strings.Join(docs, "\n---\n"))}}, NewSchema(), rules.Options{GroupByOneOf: rules.PersonFields()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func book(t *testing.T) *roster.Book {
 // The shipped rules, on the real roster, say who it was and why it is unusual,
 // each thing once.
 func TestShippedRulesExplainThemselves(t *testing.T) {
-	set, err := rules.Load(pack.FS, NewSchema())
+	set, err := rules.Load(pack.FS, NewSchema(), rules.Options{GroupByOneOf: rules.PersonFields()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestShippedRulesExplainThemselves(t *testing.T) {
 
 // In working hours, by somebody who works here, nothing is said.
 func TestOrdinaryWorkIsQuiet(t *testing.T) {
-	set, err := rules.Load(pack.FS, NewSchema())
+	set, err := rules.Load(pack.FS, NewSchema(), rules.Options{GroupByOneOf: rules.PersonFields()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestOrdinaryWorkIsQuiet(t *testing.T) {
 // With a roster, an account that is nobody's has no working hours; without one,
 // the default hours hold for all.
 func TestAccountsOfNobody(t *testing.T) {
-	set, err := rules.Load(pack.FS, NewSchema())
+	set, err := rules.Load(pack.FS, NewSchema(), rules.Options{GroupByOneOf: rules.PersonFields()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,6 +209,9 @@ func (p *conditionParser) unexpected(want string) error {
 	if got == "" {
 		return fmt.Errorf("condition ends where %s should follow", want)
 	}
+	if got == "near" {
+		hint = "; \"near\" was removed in Sigma 2.0, write a correlation rule of type temporal"
+	}
 	if isOperator(strings.ToLower(got)) && got != strings.ToLower(got) || isOperator(strings.ToLower(p.last)) {
 		hint = "; operators are written in lower case"
 	}

@@ -69,6 +69,8 @@ func TestParseConditionErrors(t *testing.T) {
 		{"of them", `has "of" where a selection`},
 		{"sel*", `write "1 of sel*" or "all of sel*"`},
 		{"a | count() > 5", "write a correlation rule instead"},
+		{"a near b", "write a correlation rule of type temporal"},
+		{"1 OF a*", "operators are written in lower case"},
 		{"a & b", "has the character '&'"},
 		{"ä", "has the character 'ä'"},
 		{"a\x00", "has the character"},

@@ -12,15 +12,28 @@ import (
 
 // correlationDoc is a correlation as its author wrote it.
 type correlationDoc struct {
-	pos      Position
-	typ      Type
-	rules    []name
-	groupBy  []name
-	timespan time.Duration
-	bounds   []Bound
-	field    *name
-	generate bool
+	pos        Position
+	typ        Type
+	rules      []name // none where the condition in words names them
+	groupBy    []name
+	badGroups  bool // groupBy has mistakes
+	timespan   time.Duration
+	bounds     []Bound
+	fields     []name
+	percentile float64
+	words      expr // the condition where it is written in words
+	wordsPos   Position
+	aliases    []alias
+	generate   bool
 }
+
+// alias is a name for fields that are called differently in different rules.
+type alias struct {
+	name
+	fields []aliasField
+}
+
+type aliasField struct{ rule, field name }
 
 var (
 	correlationTypes = []string{
@@ -31,10 +44,13 @@ var (
 	operators       = []string{string(GT), string(GTE), string(LT), string(LTE), string(EQ), string(NEQ)}
 )
 
-// runs reports whether crmwatch can run the type.
-func (t Type) runs() bool { return t == EventCount || t == ValueCount || t == ValueSum }
+func (t Type) known() bool { return slices.Contains(correlationTypes, string(t)) }
 
+// temporal reports whether the type is about which rules were seen.
 func (t Type) temporal() bool { return t == Temporal || t == TemporalOrdered }
+
+// valued reports whether the type measures a field.
+func (t Type) valued() bool { return strings.HasPrefix(string(t), "value_") }
 
 func (p *parser) correlationDocument(d *document, top []entry) {
 	n := find(top, "correlation")
@@ -51,26 +67,37 @@ func (p *parser) correlationDocument(d *document, top []entry) {
 	if len(entries) > 0 {
 		p.correlationComplete(c, n, entries)
 	}
-	d.logic = canonical(without(n, "rules", "generate"))
+	d.logic = c.canonical(n) + d.meta.Window.canonical()
+}
+
+// canonical is the correlation without what names rules: their versions stand for
+// them, and a new name is no new condition.
+func (c *correlationDoc) canonical(n *yaml.Node) string {
+	named := []string{"rules", "generate", "aliases"}
+	if c.words != nil {
+		named = append(named, "condition")
+	}
+	return canonical(without(n, named...))
 }
 
 func (p *parser) correlationEntry(c *correlationDoc, e entry) {
 	switch e.key {
 	case "type":
-		if c.typ = Type(p.oneOf(e, correlationTypes)); slices.Contains(correlationTypes, string(c.typ)) && !c.typ.runs() {
-			p.problem(e.v, "correlation type %s is not supported yet; event_count, value_count and value_sum are", c.typ)
-		}
+		c.typ = Type(p.oneOf(e, correlationTypes))
 	case "rules":
 		c.rules = p.references(e.v, "rules of the correlation")
 	case "group-by":
 		c.groupBy = p.references(e.v, "group-by")
+		c.badGroups = len(c.groupBy) == 0
 	case "timespan":
-		c.timespan = p.timespan(e.v)
+		c.timespan = p.duration(e.v, "timespan", time.Second)
 	case "generate":
 		c.generate = p.boolean(e.v, "generate")
 	case "aliases":
-		p.problem(e.keyNode, "aliases are not supported yet; all events have the same fields, group by those")
+		c.aliases = p.aliases(e.v)
 	case "condition": // needs the type, see correlationComplete
+	case "timeframe":
+		p.problem(e.keyNode, "correlation has a \"timeframe\"; it is called \"timespan\" here")
 	default:
 		p.problem(e.keyNode, "correlation has the unknown key %q%s", e.key, didYouMean(e.key, correlationBody))
 	}
@@ -78,92 +105,152 @@ func (p *parser) correlationEntry(c *correlationDoc, e entry) {
 
 // correlationComplete checks what is there together.
 func (p *parser) correlationComplete(c *correlationDoc, n *yaml.Node, entries []entry) {
+	cond := find(entries, "condition")
+	inWords := cond != nil && cond.Kind == yaml.ScalarNode
 	for _, key := range []string{"type", "rules", "timespan"} {
-		if find(entries, key) == nil {
+		if find(entries, key) == nil && (key != "rules" || !inWords) {
 			p.problem(n, "correlation has no %q", key)
 		}
 	}
 	switch {
-	case find(entries, "group-by") == nil:
-		p.problem(n, "correlation has no \"group-by\"; name one of %s", strings.Join(PersonFields(), ", "))
-	case len(c.groupBy) > 0 && !slices.ContainsFunc(c.groupBy, func(g name) bool { return slices.Contains(PersonFields(), g.text) }):
-		p.problemAt(c.groupBy[0].pos, "group-by must name one of %s, because events are partitioned by person and only what one person did meets in one place", strings.Join(PersonFields(), ", "))
-	}
-	cond := find(entries, "condition")
-	switch {
-	case cond == nil && c.typ != "" && !c.typ.temporal():
+	case cond == nil && c.typ.known() && !c.typ.temporal():
 		p.problem(n, "correlation has no \"condition\"; write condition: {gte: 10}")
-	case cond != nil && cond.Kind == yaml.ScalarNode && c.typ.temporal():
-		if _, err := parseCondition(cond.Value); err != nil {
-			p.problem(cond, "%v", err)
-		}
-	case cond != nil:
-		p.correlationCondition(c, cond)
+	case cond == nil:
+	case inWords && c.typ.known() && !c.typ.temporal():
+		p.problem(cond, "condition of %s is in words, which only temporal and temporal_ordered have; write condition: {gte: 10}", c.typ)
+	case inWords:
+		p.wordsCondition(c, cond)
+	default:
+		p.boundsCondition(c, cond)
 	}
 }
 
-func (p *parser) correlationCondition(c *correlationDoc, n *yaml.Node) {
+// wordsCondition reads "a and (b or c) and not d", in which the names are rules.
+func (p *parser) wordsCondition(c *correlationDoc, n *yaml.Node) {
+	e, err := parseCondition(n.Value)
+	if err != nil {
+		p.problem(n, "%v", err)
+		return
+	}
+	if quant, ok := quantifierIn(e); ok {
+		p.problem(n, "condition has \"of %s\", which goes with selections only; name the rules, joined by \"or\" or \"and\"", quant.pattern)
+		return
+	}
+	c.words, c.wordsPos = e, p.position(n)
+}
+
+// boundsCondition reads {gte: 5, field: rows}.
+func (p *parser) boundsCondition(c *correlationDoc, n *yaml.Node) {
 	entries := p.mapping(n, "condition")
+	if c.percentile = 50; c.typ != ValuePercentile && c.typ != ValueMedian {
+		c.percentile = 0
+	}
+	var at []*yaml.Node // of the bounds
 	for _, e := range entries {
 		switch {
 		case slices.Contains(operators, e.key):
-			p.operator(c, e)
+			c.bounds = append(c.bounds, p.bound(c.typ, e))
+			at = append(at, e.keyNode)
 		case e.key == "field":
-			p.correlationField(c, e.v)
-		case e.key == "percentile" && c.typ == ValuePercentile:
-			p.threshold(e)
+			c.fields = p.conditionFields(c.typ, e.v)
+		case e.key == "percentile":
+			p.percentile(c, e)
 		default:
-			p.problem(e.keyNode, "condition has the unknown key %q%s", e.key, didYouMean(e.key, append(operators, "field")))
+			p.problem(e.keyNode, "condition has the unknown key %q%s", e.key, didYouMean(e.key, append(operators, "field", "percentile")))
 		}
 	}
-	valued := strings.HasPrefix(string(c.typ), "value_")
-	switch {
-	case n.Kind != yaml.MappingNode:
-	case len(c.bounds) == 0:
-		p.problem(n, "condition has no operator; write gte or gt with a number")
-	case valued && find(entries, "field") == nil:
-		p.problem(n, "condition of %s has no \"field\"", c.typ)
-	case !valued && c.field != nil:
-		p.problem(n, "condition of %s has a \"field\", which only value types have", c.typ)
-	}
-}
-
-func (p *parser) operator(c *correlationDoc, e entry) {
-	if len(c.bounds) > 0 {
-		p.problem(e.keyNode, "condition has both %s and %s; ranges are not supported, write two correlations", c.bounds[0].Op, e.key)
+	if n.Kind != yaml.MappingNode || !c.typ.known() {
 		return
 	}
-	b := Bound{Op: Op(e.key)}
-	var ok bool
-	if b.Threshold, ok = p.threshold(e); ok && (b.Op == GT || b.Op == GTE) && b.Holds(0) {
-		p.problem(e.v, "condition %s %s holds even where nothing happened", e.key, e.v.Value)
+	p.boundsComplete(c, n, entries)
+	if len(c.bounds) > 1 {
+		p.checkRange(c.bounds, at)
 	}
-	if c.bounds = append(c.bounds, b); b.Op != GT && b.Op != GTE {
-		p.problem(e.keyNode, "condition operator %s is not supported yet: it can be decided only when a window closes; use gt or gte", e.key)
+	p.checkReachable(c, n)
+}
+
+func (p *parser) boundsComplete(c *correlationDoc, n *yaml.Node, entries []entry) {
+	field := find(entries, "field")
+	switch {
+	case len(c.bounds) == 0:
+		p.problem(n, "condition has no operator; write gte or gt with a number")
+	case c.typ.valued() && field == nil:
+		p.problem(n, "condition of %s has no \"field\"; name what is measured: {gte: 10, field: rows}", c.typ)
+	case !c.typ.valued() && field != nil:
+		p.problem(field, "condition of %s has a \"field\", which only the value types have; take it out, or write value_count", c.typ)
+	case c.typ == TemporalOrdered && slices.ContainsFunc(c.bounds, func(b Bound) bool { return b.Op != GT && b.Op != GTE }):
+		p.problem(n, "condition of temporal_ordered may only say gt or gte: how many of the rules, from the first on, must follow each other")
 	}
 }
 
-func (p *parser) threshold(e entry) (float64, bool) {
+func (p *parser) percentile(c *correlationDoc, e entry) {
+	f, ok := p.number(e)
+	switch {
+	case !ok:
+	case c.typ.known() && c.typ != ValuePercentile:
+		p.problem(e.keyNode, "condition of %s has a \"percentile\", which only value_percentile has", c.typ)
+	case f < 0 || f > 100:
+		p.problem(e.v, "percentile of the condition is %s; it must be from 0 to 100", e.v.Value)
+	default:
+		c.percentile = f
+	}
+}
+
+func (p *parser) bound(t Type, e entry) Bound {
+	b := Bound{Op: Op(e.key)}
+	var ok bool
+	b.Threshold, ok = p.number(e)
+	// An average of nothing is no number, but a count or a sum of nothing is 0.
+	averages := t == ValueAvg || t == ValueMedian || t == ValuePercentile
+	if ok && !averages && b.lower() && b.Holds(0) {
+		p.problem(e.v, "condition %s %s holds even where nothing happened; write gt: 0 for anything at all", e.key, e.v.Value)
+	}
+	return b
+}
+
+// number reads the number behind a key of the condition.
+func (p *parser) number(e entry) (float64, bool) {
 	l, ok := p.literal(e.v, e.key+" of the condition")
 	if ok && l.kind != numberLiteral {
-		p.problem(e.v, "%s of the condition must be a number", e.key)
+		p.problem(e.v, "%s of the condition must be a number, without quotes", e.key)
 		ok = false
 	}
 	return l.num.f, ok
 }
 
-func (p *parser) correlationField(c *correlationDoc, n *yaml.Node) {
-	if n.Kind == yaml.SequenceNode && len(n.Content) != 1 {
-		p.problem(n, "field of the condition is a list; counting combinations is not supported yet, name one field")
-		c.field = &name{}
-		return
+// conditionFields reads what is measured: one field, or several whose
+// combinations value_count counts.
+func (p *parser) conditionFields(t Type, n *yaml.Node) []name {
+	if n.Kind == yaml.SequenceNode && len(n.Content) > 1 && t.known() && t != ValueCount {
+		p.problem(n, "field of the condition is a list, of which only value_count counts the combinations; name one field")
+		return nil
 	}
-	if refs := p.references(n, "field of the condition"); len(refs) == 1 {
-		c.field = &refs[0]
-	}
+	return p.references(n, "field of the condition")
 }
 
-var timespan = regexp.MustCompile(`^([0-9]{1,9})([smhdwMy])$`)
+// aliases reads {who: {rule_a: actor.id, rule_b: actor.name}}.
+func (p *parser) aliases(n *yaml.Node) []alias {
+	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
+		p.problem(n, "aliases are empty; leave them out")
+	}
+	var list []alias
+	for _, e := range p.mapping(n, "aliases") {
+		a := alias{name: name{e.key, p.position(e.keyNode)}}
+		what := "alias \"" + e.key + "\""
+		if e.v.Kind == yaml.MappingNode && len(e.v.Content) == 0 {
+			p.problem(e.v, "%s is empty; write the field for each rule: {rule: field}", what)
+		}
+		for _, f := range p.mapping(e.v, what) {
+			if field, ok := p.text(f.v, "field of "+what); ok {
+				a.fields = append(a.fields, aliasField{name{f.key, p.position(f.keyNode)}, name{field, p.position(f.v)}})
+			}
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+var duration = regexp.MustCompile(`^([0-9]{1,9})([smhdwMy])$`)
 
 // units are pySigma's; a month is a twelfth of a mean Gregorian year.
 var units = map[string]time.Duration{
@@ -174,16 +261,17 @@ var units = map[string]time.Duration{
 // maxTimespan bounds windows; nothing is kept longer than this.
 const maxTimespan = 400 * 24 * time.Hour
 
-func (p *parser) timespan(n *yaml.Node) time.Duration {
-	m := timespan.FindStringSubmatch(n.Value)
+// duration reads a length of time as Sigma writes it, at least least.
+func (p *parser) duration(n *yaml.Node, what string, least time.Duration) time.Duration {
+	m := duration.FindStringSubmatch(n.Value)
 	if n.Kind != yaml.ScalarNode || m == nil {
-		p.problem(n, "timespan must be a number and one of s, m, h, d, w, M, y: 15m")
+		p.problem(n, "%s must be a number and one of s, m, h, d, w, M, y: 15m", what)
 		return 0
 	}
 	count, _ := strconv.ParseInt(m[1], 10, 64) // at most nine digits
 	unit := units[m[2]]
-	if count == 0 || count > int64(maxTimespan/unit) {
-		p.problem(n, "timespan %s is not between 1s and %dd", n.Value, maxTimespan/(24*time.Hour))
+	if count > int64(maxTimespan/unit) || time.Duration(count)*unit < least {
+		p.problem(n, "%s %s is not between %ds and %dd", what, n.Value, least/time.Second, maxTimespan/(24*time.Hour))
 		return 0
 	}
 	return time.Duration(count) * unit

@@ -10,12 +10,35 @@ import (
 	"strings"
 )
 
+// Options change what Load accepts. The zero Options take the rules of crmwatch's
+// own log source, group by anything, and know no tables but those beside the
+// rules.
+type Options struct {
+	// GroupByOneOf are fields of which every correlation must group by at least one,
+	// none where any grouping will do. See PersonFields.
+	GroupByOneOf []string
+	// AnyLogsource makes the rules of every log source apply, not of crmwatch's own
+	// only, for rules and records that are somebody else's. Such rules may have any
+	// taxonomy, which is then the records', and may lack an id: their name stands
+	// for it, or else a hash of what they match.
+	AnyLogsource bool
+	// Pipelines translate rules that were written for other field names.
+	Pipelines []*Pipeline
+	// Lookups holds more look-up tables, nil for none. A table replaces the one of
+	// its name in the directory "lookups" beside the rules.
+	Lookups fs.FS
+}
+
 // Load reads all rules in *.yml and *.yaml files of fsys and below, except in
-// hidden directories, and compiles them. The error joins a *LoadError for
-// everything that is wrong in any file, in the order of files and lines, and then
-// there is no Set: a set of rules with holes is not loaded.
-func Load(fsys fs.FS, schema Schema) (*Set, error) {
-	l := loader{byRef: make(map[string]*document), rules: make(map[*document]*Rule)}
+// hidden directories, and the look-up tables in its directory "lookups", and
+// compiles them. The error joins a *LoadError for everything that is wrong in any
+// file, in the order of files and lines, and then there is no Set: a set of rules
+// with holes is not loaded.
+func Load(fsys fs.FS, schema Schema, opts Options) (*Set, error) {
+	l := loader{
+		opts: opts, pipelines: byPriority(opts.Pipelines), byRef: make(map[string]*document),
+		rules: make(map[*document]*Rule), resolved: make(map[*document]*resolved),
+	}
 	l.compiler = compiler{schema: schema, report: l.report}
 	if err := l.read(fsys); err != nil {
 		return nil, err
@@ -31,11 +54,15 @@ func Load(fsys fs.FS, schema Schema) (*Set, error) {
 }
 
 type loader struct {
-	compiler compiler
-	docs     []*document
-	problems []*LoadError
-	byRef    map[string]*document // by id and name
-	rules    map[*document]*Rule
+	opts      Options
+	compiler  compiler
+	pipelines []*Pipeline // in the order in which they apply
+	tables    tables
+	docs      []*document
+	problems  []*LoadError
+	byRef     map[string]*document // by id and name
+	rules     map[*document]*Rule
+	resolved  map[*document]*resolved // correlations, nil while they are being resolved
 }
 
 func (l *loader) report(pos Position, format string, args ...any) {
@@ -44,10 +71,12 @@ func (l *loader) report(pos Position, format string, args ...any) {
 
 func (l *loader) err() error {
 	slices.SortStableFunc(l.problems, func(a, b *LoadError) int {
-		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line))
+		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
 	})
+	// A filter is compiled for each of its rules, and is wrong for all of them.
+	same := func(a, b *LoadError) bool { return *a == *b }
 	var errs []error
-	for _, p := range l.problems {
+	for _, p := range slices.CompactFunc(l.problems, same) {
 		errs = append(errs, p)
 	}
 	return errors.Join(errs...)
@@ -55,32 +84,44 @@ func (l *loader) err() error {
 
 // read parses all files.
 func (l *loader) read(fsys fs.FS) error {
+	if err := l.readTables(fsys); err != nil {
+		return err
+	}
 	return fs.WalkDir(fsys, ".", func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("read rules: %w", err)
 		}
 		if d.IsDir() {
 			// Kubernetes mounts a ConfigMap's files through hidden directories.
-			if file != "." && strings.HasPrefix(d.Name(), ".") {
+			if file == lookupDir || file != "." && strings.HasPrefix(d.Name(), ".") {
 				return fs.SkipDir
 			}
 			return nil
 		}
-		if ext := path.Ext(file); ext != ".yml" && ext != ".yaml" {
+		if !isYAML(file) {
 			return nil
 		}
 		data, err := fs.ReadFile(fsys, file)
 		if err != nil {
 			return fmt.Errorf("read rules: %w", err)
 		}
-		p := parser{file: file, schema: l.compiler.schema, problems: &l.problems}
-		for _, n := range p.documents(data) {
-			if doc := p.document(n); doc != nil {
-				l.docs = append(l.docs, doc)
-			}
-		}
+		l.parse(file, data)
 		return nil
 	})
+}
+
+func isYAML(file string) bool {
+	ext := path.Ext(file)
+	return ext == ".yml" || ext == ".yaml"
+}
+
+func (l *loader) parse(file string, data []byte) {
+	p := parser{file: file, schema: l.compiler.schema, foreign: l.opts.AnyLogsource, problems: &l.problems}
+	for _, n := range p.documents(data) {
+		if doc := p.document(n); doc != nil {
+			l.docs = append(l.docs, doc)
+		}
+	}
 }
 
 // register makes a document known by its id and its name.
@@ -103,10 +144,7 @@ func (l *loader) registerAs(d *document, what, ref string) {
 
 // find gives the document that a reference means, nil where there is none.
 func (l *loader) find(ref name, kind string) *document {
-	if d := l.byRef[ref.text]; d != nil {
-		return d
-	}
-	if d := l.byRef[strings.ToLower(ref.text)]; d != nil && uuid.MatchString(ref.text) {
+	if d := l.lookup(ref.text); d != nil {
 		return d
 	}
 	var known []string
@@ -118,9 +156,17 @@ func (l *loader) find(ref name, kind string) *document {
 	return nil
 }
 
+// lookup gives the document of an id or a name, nil where there is none.
+func (l *loader) lookup(ref string) *document {
+	if d := l.byRef[ref]; d != nil || !uuid.MatchString(ref) {
+		return d
+	}
+	return l.byRef[strings.ToLower(ref)]
+}
+
 // set compiles what was read, rules before what refers to them.
 func (l *loader) set() *Set {
-	s := &Set{}
+	s := &Set{lookups: l.tables.names()}
 	for _, d := range l.docs {
 		if d.kind == ruleDocument {
 			r := l.rule(d)
@@ -135,9 +181,7 @@ func (l *loader) set() *Set {
 	}
 	for _, d := range l.docs {
 		if d.kind == correlationDocument {
-			c := l.correlation(d)
-			c.Index = len(s.correlations)
-			s.correlations = append(s.correlations, c)
+			l.correlation(d, &s.correlations)
 		}
 	}
 	l.finish(s)
@@ -147,16 +191,31 @@ func (l *loader) set() *Set {
 // rule compiles a detection rule. Rules of other products load, but their
 // fields are not crmwatch's, so they are not compiled and never match.
 func (l *loader) rule(d *document) *Rule {
-	r := &Rule{Meta: d.meta, Applies: d.logsource.own()}
-	r.Version = hash(d.logic)
+	t := l.translate(d)
+	d.mapping = t
+	r := &Rule{Meta: d.meta, Applies: l.opts.AnyLogsource || t.logsource.own()}
 	l.rules[d] = r
+	parts := []string{d.logic}
 	if d.detection != nil && r.Applies {
-		r.program = l.compiler.detection(d.detection)
-		for _, f := range d.fields {
-			l.compiler.field(f.text, f.pos)
+		detection, tables := l.expand(t.detection(l, d.detection))
+		r.program = l.compiler.detection(detection)
+		parts = slices.Concat(parts, t.versions(), tables)
+		l.checkFields(d, t)
+	}
+	r.Version = hash(parts...)
+	return r
+}
+
+// checkFields refuses interesting fields that no event has. It does not make a
+// record carry them.
+func (l *loader) checkFields(d *document, t *translation) {
+	for _, f := range d.fields {
+		for _, path := range t.field(f.text) {
+			if _, ok := l.compiler.schema.Field(path); !ok {
+				l.report(f.pos, "field %q is not known%s", path, didYouMean(path, l.compiler.schema.Paths()))
+			}
 		}
 	}
-	return r
 }
 
 // filter narrows the rules that a filter names: they match only where its
@@ -165,17 +224,51 @@ func (l *loader) filter(d *document) {
 	if d.detection == nil {
 		return
 	}
-	var program node
+	programs := filterPrograms{loader: l, filter: d, done: make(map[*document]filterProgram)}
 	if d.logsource.includes(ownLogsource) {
-		program = l.compiler.detection(d.detection)
+		programs.of(nil) // finds what is wrong with it, whether or not it has rules
 	}
 	for _, target := range l.filtered(d) {
 		r := l.rules[target]
-		r.Version = hash(r.Version, d.logic)
-		if r.Applies && program != nil {
-			r.program = allNode{r.program, program}
+		if !r.Applies {
+			r.Version = hash(r.Version, d.logic)
+			continue
 		}
+		p := programs.of(target)
+		r.Version = hash(slices.Concat([]string{r.Version, d.logic}, p.tables)...)
+		r.program = allNode{r.program, p.program}
 	}
+}
+
+// filterPrograms compiles a filter for rules. Where no pipeline translates rules,
+// all of them share one program.
+type filterPrograms struct {
+	*loader
+	filter *document
+	done   map[*document]filterProgram
+}
+
+type filterProgram struct {
+	program node
+	tables  []string // versions of the look-up tables
+}
+
+func (f *filterPrograms) of(target *document) filterProgram {
+	if target == nil || len(f.pipelines) == 0 {
+		target = f.filter
+	}
+	p, ok := f.done[target]
+	if !ok {
+		detection := f.filter.detection
+		if target != f.filter {
+			// A filter speaks of the fields that its rules speak of.
+			detection = target.mapping.detection(f.loader, detection)
+		}
+		detection, p.tables = f.expand(detection)
+		p.program = f.compiler.detection(detection)
+		f.done[target] = p
+	}
+	return p
 }
 
 // filtered lists the rules that a filter is for.
@@ -204,53 +297,6 @@ func (l *loader) filtered(d *document) []*document {
 	return targets
 }
 
-// correlation resolves what a correlation refers to.
-func (l *loader) correlation(d *document) *Correlation {
-	doc := d.corr
-	c := &Correlation{Meta: d.meta, Type: doc.typ, Timespan: doc.timespan, Bounds: doc.bounds, Generate: doc.generate, Alerts: true}
-	var in Input
-	for _, g := range doc.groupBy {
-		in.GroupBy = append(in.GroupBy, l.compiler.field(g.text, g.pos))
-		c.GroupBy = append(c.GroupBy, g.text)
-	}
-	if doc.field != nil && doc.field.text != "" {
-		c.FieldNames = []string{doc.field.text}
-		in.Values = []Field{l.compiler.field(doc.field.text, doc.field.pos)}
-	}
-	versions := []string{d.logic}
-	for _, ref := range doc.rules {
-		in.Rule = l.correlated(ref)
-		switch {
-		case in.Rule == nil:
-		case slices.ContainsFunc(c.Inputs, func(i Input) bool { return i.Rule == in.Rule }):
-			l.report(ref.pos, "correlation refers to the rule %q twice", ref.text)
-		default:
-			in.Rule.Correlated = true
-			in.Rule.Alerts = in.Rule.Alerts || c.Generate
-			c.Inputs = append(c.Inputs, in)
-			versions = append(versions, in.Rule.Version)
-		}
-	}
-	c.Version = hash(versions...)
-	return c
-}
-
-// correlated finds a rule that a correlation refers to.
-func (l *loader) correlated(ref name) *Rule {
-	d := l.find(ref, "correlation")
-	switch {
-	case d == nil:
-		return nil
-	case d.kind == correlationDocument:
-		l.report(ref.pos, "correlation refers to the correlation %q; chains are not supported yet", ref.text)
-	case d.kind == filterDocument:
-		l.report(ref.pos, "correlation refers to %q, which is a filter", ref.text)
-	case !d.logsource.own():
-		l.report(ref.pos, "correlation refers to %q, which is no rule for product crm and never matches", ref.text)
-	}
-	return l.rules[d]
-}
-
 // finish derives what follows from all rules together.
 func (l *loader) finish(s *Set) {
 	s.uses, s.keywords = l.compiler.uses, l.compiler.keywords
@@ -262,7 +308,11 @@ func (l *loader) finish(s *Set) {
 		}
 		versions = append(versions, r.ID+" "+r.Version)
 	}
-	for _, c := range s.correlations {
+	for _, r := range l.resolved {
+		r.Alerts = r.kept || !r.fed
+	}
+	for i, c := range s.correlations {
+		c.Index = i
 		versions = append(versions, c.ID+" "+c.Version)
 	}
 	slices.Sort(versions)

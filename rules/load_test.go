@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/rules"
 )
 
@@ -28,7 +30,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			set, err := rules.Load(os.DirFS(dir), fields())
+			set, err := rules.Load(os.DirFS(dir), fields(), options)
 			if err == nil {
 				t.Fatal("loads")
 			}
@@ -78,7 +80,7 @@ func TestLoadReadsFolders(t *testing.T) {
 		"b/.hidden/two.yml": one("2"),
 		"empty.yml":         {},
 		"comment.yml":       {Data: []byte("# nothing\n---\n---\n")},
-	}, fields())
+	}, fields(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func TestLoadReadsFolders(t *testing.T) {
 		}
 		files = append(files, r.Pos.String())
 	}
-	if diff := cmp.Diff([]string{"a.yml:1", "b/c/two.yaml:1"}, files); diff != "" {
+	if diff := cmp.Diff([]string{"a.yml:1:1", "b/c/two.yaml:1:1"}, files); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -110,7 +112,7 @@ func (b brokenFS) ReadFile(name string) ([]byte, error) {
 }
 
 func TestLoadReportsUnreadableFiles(t *testing.T) {
-	_, err := rules.Load(brokenFS{fstest.MapFS{"a.yml": {}}}, fields())
+	_, err := rules.Load(brokenFS{fstest.MapFS{"a.yml": {}}}, fields(), options)
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "read rules: open a.yml") {
 		t.Errorf("error is %v", err)
 	}
@@ -137,9 +139,24 @@ fields: [rows, actor.id]
 my_own_key: ignored by the specification
 logsource: {product: crm, category: audit, definition: anything}
 detection: {s: {app: x}, condition: s}
+scope: [sales, support]
 crmwatch:
   response: freeze
   reason: "{actor.name} took {rows} rows in {country}."
+  suppress: 1h
+  lateness: 7d
+  runbook: {en: 1. Call., zh: 1. 打电话。}
+  requires:
+  - {crm: salesforce, license: Event Monitoring, delay: 3h}
+  - {crm: yonyou, blind: true}
+  tests:
+    match:
+    - name: one
+      events:
+      - {action: export, rows: 10000, local.off_hours: true}
+      - {after: 20m, app: "r{n}", repeat: 299, every: 2s}
+    no_match:
+    - {name: none, events: [{}]}
 `)
 	got := set.Rules()[0]
 	want := rules.Meta{
@@ -148,9 +165,24 @@ crmwatch:
 		Date: "2026-11-24", Modified: "2026-11-25",
 		FalsePositives: []string{"one thing"}, References: []string{"https://example.com/x"},
 		Tags: []string{"attack.t1078", "attack.initial-access"}, Response: rules.ResponseFreeze,
-		Reason: "{actor.name} took {rows} rows in {country}.", Pos: rules.Position{File: "rules.yml", Line: 2, Column: 1},
+		Reason:   "{actor.name} took {rows} rows in {country}.",
+		Window:   rules.Window{Suppress: time.Hour, Lateness: 7 * 24 * time.Hour},
+		Runbook:  rules.Runbook{English: "1. Call.", Chinese: "1. 打电话。"},
+		Requires: []rules.Requirement{{CRM: "salesforce", License: "Event Monitoring", Delay: 3 * time.Hour}, {CRM: "yonyou", Blind: true}},
+		Tests: []rules.Test{
+			{Name: "one", Matches: true, Events: []rules.TestEvent{
+				{Repeat: 1, Fields: map[string]event.Value{"action": event.StringValue("export"), "rows": event.IntValue(10000), "local.off_hours": event.BoolValue(true)}},
+				{After: 20 * time.Minute, Repeat: 299, Every: 2 * time.Second, Fields: map[string]event.Value{"app": event.StringValue("r{n}")}},
+			}},
+			{Name: "none", Events: []rules.TestEvent{{Repeat: 1, Fields: map[string]event.Value{}}}},
+		},
+		Pos: rules.Position{File: "rules.yml", Line: 2, Column: 1},
 	}
-	if diff := cmp.Diff(want, got.Meta, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".reason" }, cmp.Ignore())); diff != "" {
+	if p := got.Tests[0].Events[1].Pos; p.Line != 36 || p.Column != 9 {
+		t.Errorf("the second event of the first test is at %s", p)
+	}
+	unset := cmpopts.IgnoreFields(rules.Test{}, "Pos")
+	if diff := cmp.Diff(want, got.Meta, cmpopts.IgnoreUnexported(rules.Meta{}), unset, cmpopts.IgnoreFields(rules.TestEvent{}, "Pos")); diff != "" {
 		t.Error(diff)
 	}
 	said := got.ExpandReason(func(path string) string {
@@ -283,6 +315,10 @@ correlation: {type: event_count, rules: [exports], group-by: [actor.id], timespa
 		{"style", "{action: export, rows|gte: 1000}", "\n    action: 'export'\n    rows|gte: 1_000", true, true, true},
 		{"category", "{product: crm}", "{category: audit, product: crm}", true, true, true},
 		{"response", "level: low", "level: low\ncrmwatch: {response: freeze}", true, true, true},
+		{"what is for people", "level: low", "level: low\ncrmwatch: {reason: x, runbook: {en: x}, requires: [{crm: zoho}], tests: {match: [{name: x, events: [{}]}]}}", true, true, true},
+		{"suppression", "level: low", "level: low\ncrmwatch: {suppress: 1h}", false, false, false},
+		{"lateness", "level: low", "level: low\ncrmwatch: {lateness: 1h}", false, false, false},
+		{"suppression of a correlation", "correlation: {", "crmwatch: {suppress: 1h}\ncorrelation: {", true, false, false},
 		{"reference by id", "rules: [exports]", "rules: [00000000-0000-4000-8000-000000000001]", true, true, true},
 		{"generate", "condition: {gte: 5}", "condition: {gte: 5}, generate: true", true, true, true},
 		{"value", "export,", "view,", false, false, false},
@@ -314,11 +350,11 @@ correlation: {type: event_count, rules: [exports], group-by: [actor.id], timespa
 func TestSetVersionIgnoresFiles(t *testing.T) {
 	a := strings.TrimSuffix(base, "---\n")
 	b := strings.ReplaceAll(strings.ReplaceAll(a, "0001", "0002"), "exports", "b")
-	one, err := rules.Load(fstest.MapFS{"x.yml": {Data: []byte(a + "---\n" + b)}}, fields())
+	one, err := rules.Load(fstest.MapFS{"x.yml": {Data: []byte(a + "---\n" + b)}}, fields(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := rules.Load(fstest.MapFS{"x.yml": {Data: []byte(b)}, "y/z.yml": {Data: []byte(a)}}, fields())
+	two, err := rules.Load(fstest.MapFS{"x.yml": {Data: []byte(b)}, "y/z.yml": {Data: []byte(a)}}, fields(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,32 +376,13 @@ func TestReadmeExample(t *testing.T) {
 	}
 }
 
-// The rules of the benchmark: all but the one of a type that does not run yet.
+// The rules of the benchmark.
 func TestBenchRules(t *testing.T) {
-	_, err := rules.Load(os.DirFS("testdata/bench"), fields())
-	if want := "corr.yml:55: correlation type temporal_ordered is not supported yet; event_count, value_count and value_sum are"; err == nil || err.Error() != want {
-		t.Errorf("error is %v, want %v", err, want)
-	}
-	fsys := fstest.MapFS{}
-	for _, file := range []string{"base.yml", "corr.yml"} {
-		data, err := os.ReadFile("testdata/bench/" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		docs := strings.Split(string(data), "---\n")
-		kept := docs[:0]
-		for _, d := range docs {
-			if !strings.Contains(d, "temporal_ordered") {
-				kept = append(kept, d)
-			}
-		}
-		fsys[file] = &fstest.MapFile{Data: []byte(strings.Join(kept, "---\n"))}
-	}
-	set, err := rules.Load(fsys, fields())
+	set, err := rules.Load(os.DirFS("testdata/bench"), fields(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(set.Rules()) != 9 || len(set.Correlations()) != 5 {
+	if len(set.Rules()) != 9 || len(set.Correlations()) != 6 {
 		t.Errorf("%d rules and %d correlations", len(set.Rules()), len(set.Correlations()))
 	}
 }
@@ -384,6 +401,14 @@ func FuzzLoad(f *testing.F) {
 			f.Add(string(data))
 		}
 	}
+	f.Add(three() + corr(1, "type: temporal\nrules: [a, b]\ngroup-by: [who]\ntimespan: 5m\ncondition: a and not b\naliases: {who: {a: actor.id, b: actor.key}}"))
+	f.Add(three() + corr(2, "type: value_count\nrules: [c1]\ngroup-by: [actor.id]\ntimespan: 1h\ncondition: {gte: 2, lt: 9, field: [app]}") +
+		corr(1, "type: event_count\nrules: [a]\ngroup-by: [actor.id, app]\ntimespan: 5m\ncondition: {lt: 3}"))
+	f.Add(rule(`s: {actor.name|contains|expand: ["%managers%x%staff.mail%", '\%']}` + "\ncondition: s"))
+	p, err := rules.ParsePipeline("p.yml", []byte("transformations: [{type: field_name_mapping, mapping: {app: [app, type], rows: bytes}}, {type: add_condition, conditions: {app: x}}]"))
+	if err != nil {
+		f.Fatal(err)
+	}
 	rec := newRecord("action", "export", "rows", 5, "app", "x")
 	f.Fuzz(func(t *testing.T, text string) {
 		set, err := load(text)
@@ -392,6 +417,39 @@ func FuzzLoad(f *testing.F) {
 		}
 		if set != nil {
 			set.Matcher().Match(rec)
+			checkCorrelations(t, set)
+		}
+		files := lookups("")
+		files["rules.yml"] = &fstest.MapFile{Data: []byte(text)}
+		set, err = rules.Load(files, open{}, rules.Options{AnyLogsource: true, Pipelines: []*rules.Pipeline{p}})
+		if (set == nil) == (err == nil) {
+			t.Fatalf("set %v with error %v, as foreign rules", set, err)
+		}
+		if set != nil {
+			checkCorrelations(t, set)
 		}
 	})
+}
+
+// checkCorrelations checks what holds for all correlations that load.
+func checkCorrelations(t *testing.T, set *rules.Set) {
+	t.Helper()
+	for i, c := range set.Correlations() {
+		if len(c.Inputs) == 0 || len(c.Inputs) > rules.MaxInputs || (len(c.Bounds) == 0) == (c.Clauses == nil) || c.Timespan <= 0 || c.Index != i {
+			t.Errorf("correlation is %+v", c)
+		}
+		for _, in := range c.Inputs {
+			if (in.Rule == nil) == (in.Correlation == nil) || len(in.GroupBy) != len(c.GroupBy) || len(in.Values) != len(c.FieldNames) {
+				t.Errorf("input is %+v of %+v", in, c)
+			}
+			if in.Correlation != nil && in.Correlation.Index >= i {
+				t.Errorf("%s comes after %s", in.Correlation.Name, c.Name)
+			}
+		}
+		for _, cl := range c.Clauses {
+			if cl.With == 0 || cl.With&cl.Without != 0 || (cl.With|cl.Without)>>len(c.Inputs) != 0 {
+				t.Errorf("clause %+v of %+v", cl, c)
+			}
+		}
+	}
 }

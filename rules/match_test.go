@@ -302,7 +302,7 @@ func many(detections ...string) string {
 }
 
 func BenchmarkMatch(b *testing.B) {
-	set, err := rules.Load(pack.FS, fields())
+	set, err := rules.Load(pack.FS, fields(), options)
 	if err != nil {
 		b.Fatal(err)
 	}

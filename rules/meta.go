@@ -11,12 +11,10 @@ import (
 )
 
 var (
-	statuses  = []string{"stable", "test", "experimental", "deprecated", "unsupported"}
-	levels    = []string{"informational", "low", "medium", "high", "critical"}
-	responses = []string{ResponseFreeze, ResponseReview}
-
-	uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-	tag  = regexp.MustCompile(`^[a-z0-9_-]+\.[a-z0-9._-]+$`)
+	statuses = []string{"stable", "test", "experimental", "deprecated", "unsupported"}
+	levels   = []string{"informational", "low", "medium", "high", "critical"}
+	uuid     = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	tag      = regexp.MustCompile(`^[a-z0-9_-]+\.[a-z0-9._-]+$`)
 )
 
 // maxTitle is the longest title, name or taxonomy in characters, by the
@@ -30,7 +28,7 @@ func (p *parser) meta(doc *yaml.Node, entries []entry, kind documentKind) Meta {
 		p.problem(doc, "document has no \"title\"")
 	}
 	// Filters raise no findings, so nothing needs to tell them apart.
-	if find(entries, "id") == nil && kind != filterDocument {
+	if find(entries, "id") == nil && kind != filterDocument && !p.foreign {
 		p.problem(doc, "document has no \"id\"; give it a UUID of its own")
 	}
 	for _, e := range entries {
@@ -51,7 +49,7 @@ func (p *parser) metaEntry(m *Meta, e entry) {
 	case "name":
 		m.Name = p.short(e)
 	case "taxonomy":
-		if s := p.short(e); s != "" && s != "sigma" {
+		if s := p.short(e); s != "" && s != "sigma" && !p.foreign {
 			p.problem(e.v, "taxonomy %q is not known; write the fields in crmwatch's names and leave the taxonomy out", s)
 		}
 	case "status":
@@ -63,7 +61,7 @@ func (p *parser) metaEntry(m *Meta, e entry) {
 	case "author":
 		m.Author, _ = p.text(e.v, e.key)
 	case "license":
-		m.License, _ = p.text(e.v, e.key)
+		m.License = p.license(e)
 	case "date":
 		m.Date = p.date(e)
 	case "modified":
@@ -74,6 +72,10 @@ func (p *parser) metaEntry(m *Meta, e entry) {
 		m.FalsePositives = p.textOrTexts(e)
 	case "tags":
 		m.Tags = p.tags(e)
+	case "related":
+		p.related(e.v)
+	case "scope":
+		p.texts(e.v, e.key)
 	case "crmwatch":
 		p.own(m, e)
 	}
@@ -90,7 +92,7 @@ func (p *parser) short(e entry) string {
 func (p *parser) id(e entry) string {
 	s, ok := p.text(e.v, e.key)
 	if ok && !uuid.MatchString(s) {
-		p.problem(e.v, "id %q is no UUID", s)
+		p.problem(e.v, "id %q is no UUID; make one with uuidgen", s)
 	}
 	return strings.ToLower(s)
 }
@@ -109,7 +111,19 @@ func (p *parser) date(e entry) string {
 		return ""
 	}
 	if _, err := time.Parse(time.DateOnly, s); err != nil {
-		p.problem(e.v, "%s %q is no day of the form 2026-01-31", e.key, s)
+		remedy := ""
+		if dashed := strings.ReplaceAll(s, "/", "-"); dashed != s {
+			remedy = "; write " + dashed
+		}
+		p.problem(e.v, "%s %q is no day of the form 2026-01-31%s", e.key, s, remedy)
+	}
+	return s
+}
+
+func (p *parser) license(e entry) string {
+	s, ok := p.text(e.v, e.key)
+	if ok && !spdx.MatchString(s) {
+		p.problem(e.v, "license %q is no SPDX identifier such as Apache-2.0 or DRL-1.1", s)
 	}
 	return s
 }
@@ -126,37 +140,18 @@ func (p *parser) textOrTexts(e entry) []string {
 
 func (p *parser) tags(e entry) []string {
 	list := p.texts(e.v, e.key)
-	for i, t := range list {
-		if !tag.MatchString(t) {
-			p.problem(e.v, "tag %q is not of the form namespace.name, in lower case", t)
+	for i, n := range e.v.Content {
+		if n.Kind != yaml.ScalarNode || n.Value == "" {
+			continue // texts has said so
 		}
-		if slices.Contains(list[:i], t) {
-			p.problem(e.v, "tag %q is there twice", t)
+		if !tag.MatchString(n.Value) {
+			p.problem(n, "tag %q is not of the form namespace.name, in lower case", n.Value)
+		}
+		if slices.ContainsFunc(e.v.Content[:i], func(o *yaml.Node) bool { return o.Value == n.Value }) {
+			p.problem(n, "tag %q is there twice", n.Value)
 		}
 	}
 	return list
-}
-
-// own reads crmwatch's own keys.
-func (p *parser) own(m *Meta, e entry) {
-	for _, o := range p.mapping(e.v, e.key) {
-		switch o.key {
-		case "response":
-			m.Response = p.oneOf(o, responses)
-		case "reason":
-			s, ok := p.text(o.v, "reason")
-			if !ok {
-				continue
-			}
-			m.Reason = strings.TrimSpace(s)
-			var err error
-			if m.reason, err = parseReason(m.Reason, p.schema); err != nil {
-				p.problem(o.v, "reason %v", err)
-			}
-		default:
-			p.problem(o.keyNode, "crmwatch has the unknown key %q%s", o.key, didYouMean(o.key, []string{"response", "reason"}))
-		}
-	}
 }
 
 // logsource says which events a rule is for. Empty parts mean any.

@@ -21,6 +21,7 @@ type modifiers struct {
 	cased    bool   // upper and lower case differ
 	fieldref bool   // values are names of fields
 	windash  bool   // dashes of parameters are interchangeable
+	expand   bool   // values have placeholders for look-up tables
 }
 
 var reFlags = map[string]string{
@@ -33,7 +34,7 @@ var (
 	encodings = []string{"wide", "utf16le", "utf16be", "utf16", "base64", "base64offset"}
 	timeParts = []string{"minute", "hour", "day", "week", "month", "year"}
 	// plain are the modifiers that no list above has.
-	plain = []string{"all", "neq", "cased", "fieldref", "windash", "re", "cidr", "exists", "i", "m", "s"}
+	plain = []string{"all", "neq", "cased", "fieldref", "windash", "re", "cidr", "exists", "expand", "i", "m", "s"}
 )
 
 // parseModifiers reads the names after a field, in their order.
@@ -51,8 +52,10 @@ func parseModifiers(names []string) (modifiers, error) {
 }
 
 func (m *modifiers) add(name string) error {
-	flags := map[string]*bool{"all": &m.all, "neq": &m.neq, "cased": &m.cased, "fieldref": &m.fieldref, "windash": &m.windash}
+	flags := map[string]*bool{"all": &m.all, "neq": &m.neq, "cased": &m.cased, "fieldref": &m.fieldref, "windash": &m.windash, "expand": &m.expand}
 	switch {
+	case name == "expand" && (len(m.encode) > 0 || m.windash):
+		return fmt.Errorf("has the modifier \"expand\" after one that changes the value; write \"expand\" first")
 	case flags[name] != nil:
 		*flags[name] = true
 	case reFlags[name] != "":
@@ -82,9 +85,6 @@ func (m *modifiers) add(name string) error {
 }
 
 func unknownModifier(name string) error {
-	if name == "expand" {
-		return fmt.Errorf("has the modifier \"expand\", but there are no placeholders to fill in; write the values out")
-	}
 	if name == "" {
 		return fmt.Errorf("has a \"|\" without a modifier")
 	}
@@ -103,6 +103,8 @@ func (m *modifiers) check() error {
 		return fmt.Errorf("combines %q with a modifier for texts; only lt, lte, gt, gte, neq and all go with it", m.part)
 	case !textual && (m.cased || m.fieldref || m.windash || len(m.encode) > 0):
 		return fmt.Errorf("combines %q with a modifier for texts; only neq and all go with it", m.compare)
+	case m.expand && (m.fieldref || slices.Contains(orders, m.compare) || m.compare == "exists" || m.part != ""):
+		return fmt.Errorf("combines \"expand\" with a modifier that is not for texts; look-up tables hold texts, write the values out")
 	case m.fieldref && (m.windash || len(m.encode) > 0):
 		return fmt.Errorf("combines \"fieldref\" with an encoding")
 	case m.windash && len(m.encode) > 0:

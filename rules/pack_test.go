@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -22,7 +23,7 @@ import (
 
 func loadPack(t *testing.T) *rules.Set {
 	t.Helper()
-	set, err := rules.Load(pack.FS, fields())
+	set, err := rules.Load(pack.FS, fields(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,37 +43,71 @@ func packFiles(t *testing.T) map[string][]map[string]any {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dec := yaml.NewDecoder(bytes.NewReader(data))
-		for {
-			var doc map[string]any
-			if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				t.Fatalf("%s: %v", p, err)
-			}
-			files[p] = append(files[p], doc)
+		if path.Dir(p) != "lookups" {
+			files[p] = documents(t, p, data)
 		}
 	}
 	return files
 }
 
-// The rules are valid by Sigma's own schemas, not only by our parser.
-func TestPackIsValidSigma(t *testing.T) {
+func documents(t *testing.T, file string, data []byte) (docs []map[string]any) {
+	t.Helper()
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var doc map[string]any
+		if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
+			return docs
+		} else if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		docs = append(docs, doc)
+	}
+}
+
+var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+// shown gives the documents that the documentation shows.
+func shown(t *testing.T, file string) (docs []map[string]any) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range yamlBlock.FindAllSubmatch(data, -1) {
+		docs = append(docs, documents(t, file, m[1])...)
+	}
+	if len(docs) == 0 {
+		t.Fatalf("%s shows nothing", file)
+	}
+	return docs
+}
+
+// The rules that ship, and those that the documentation shows, are valid by
+// Sigma's own schemas, not only by our parser.
+func TestRulesAreValidSigma(t *testing.T) {
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	schemas := map[string]*jsonschema.Schema{}
-	for key, file := range map[string]string{"detection": "sigma-detection-rule-schema.json", "correlation": "sigma-correlation-rules-schema.json"} {
+	for key, file := range map[string]string{
+		"detection": "sigma-detection-rule-schema.json", "correlation": "sigma-correlation-rules-schema.json", "filter": "sigma-filters-schema.json",
+	} {
 		s, err := c.Compile("testdata/schema/" + file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		schemas[key] = s
 	}
-	for file, docs := range packFiles(t) {
+	files := packFiles(t)
+	for _, file := range []string{"README.md", "../docs/rules.md"} {
+		files[file] = shown(t, file)
+	}
+	for file, docs := range files {
 		for i, doc := range docs {
 			key := "detection"
-			if doc["correlation"] != nil {
-				key = "correlation"
+			for kind := range schemas {
+				if doc[kind] != nil {
+					key = kind
+				}
 			}
 			if err := schemas[key].Validate(asJSON(t, doc)); err != nil {
 				t.Errorf("%s, document %d: %v", file, i+1, err)

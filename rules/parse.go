@@ -16,7 +16,8 @@ type document struct {
 	detection *detection
 	filter    *filterDoc
 	corr      *correlationDoc
-	fields    []name // the author's list of interesting fields
+	fields    []name       // the author's list of interesting fields
+	mapping   *translation // what pipelines do to a rule
 }
 
 type documentKind uint8
@@ -79,9 +80,9 @@ type filterDoc struct {
 // known keys of a document, by its kind. Other keys are the author's own, as the
 // specification allows, unless they look like a slip of a known one.
 var (
-	commonKeys      = []string{"title", "id", "name", "status", "description", "author", "references", "date", "modified", "taxonomy", "falsepositives", "level", "tags", "license", "related", "scope", "crmwatch"}
-	ruleKeys        = []string{"logsource", "detection", "fields"}
-	correlationKeys = []string{"correlation", "generate"}
+	commonKeys      = []string{"title", "id", "name", "status", "description", "author", "references", "date", "modified", "taxonomy", "falsepositives", "level", "tags", "license", "related", "scope"}
+	ruleKeys        = []string{"logsource", "detection", "fields", "crmwatch"}
+	correlationKeys = []string{"correlation", "generate", "crmwatch"}
 	filterKeys      = []string{"logsource", "filter"}
 )
 
@@ -105,7 +106,19 @@ func (p *parser) document(n *yaml.Node) *document {
 	default:
 		p.ruleDocument(d, n, entries)
 	}
+	if p.foreign && d.meta.ID == "" && d.kind != filterDocument {
+		d.nameItself()
+	}
 	return d
+}
+
+// nameItself gives a document without an id one that stays the same as long as
+// what it matches does.
+func (d *document) nameItself() {
+	if d.meta.ID = d.meta.Name; d.meta.ID == "" {
+		d.meta.ID = hash(d.meta.Title, d.logic)
+		d.meta.Name = d.meta.ID
+	}
 }
 
 func kindOf(entries []entry) documentKind {
@@ -146,7 +159,7 @@ func (p *parser) ruleDocument(d *document, n *yaml.Node, entries []entry) {
 		return
 	}
 	d.detection = p.detection(body, "detection", nil)
-	d.logic = d.logsource.canonical() + canonical(body)
+	d.logic = d.logsource.canonical() + canonical(body) + d.meta.Window.canonical()
 	if f := find(entries, "fields"); f != nil {
 		p.texts(f, "fields")
 		for _, c := range f.Content {
@@ -178,10 +191,10 @@ func (p *parser) quietMapping(n *yaml.Node) []entry {
 	return quiet.mapping(n, "")
 }
 
-// filterRules reads which rules a filter is for: "any", or a list of ids and
-// names.
+// filterRules reads which rules a filter is for: a list of ids and names, or any
+// rule, which is also what an empty list means to pySigma.
 func (p *parser) filterRules(n *yaml.Node) (all bool, rules []name) {
-	if n.Kind == yaml.ScalarNode && n.Value == "any" {
+	if n.Kind == yaml.ScalarNode && n.Value == "any" || n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
 		return true, nil
 	}
 	rules = p.references(n, "rules of the filter")
@@ -224,6 +237,7 @@ func (p *parser) detection(n *yaml.Node, what string, special func(entry) bool) 
 		case e.key == "timeframe":
 			p.problem(e.keyNode, "%s has a \"timeframe\", which Sigma 2.0 removed; write a correlation rule with a \"timespan\" instead", what)
 		default:
+			p.selectionName(e)
 			// A selection with mistakes keeps its name, so that the condition is not
 			// said to be wrong, too.
 			body := p.search(e.v, "selection \""+e.key+"\"")
@@ -238,6 +252,14 @@ func (p *parser) detection(n *yaml.Node, what string, special func(entry) bool) 
 	}
 	d.conditions = p.conditions(cond)
 	return d
+}
+
+// selectionName refuses a name that no condition can mean. Names with characters
+// that a condition cannot have stay: a pattern reaches them, and SigmaHQ has some.
+func (p *parser) selectionName(e entry) {
+	if e.key == "" || isOperator(e.key) {
+		p.problem(e.keyNode, "selection has the name %q, which a condition cannot say; call it something else", e.key)
+	}
 }
 
 func (p *parser) conditions(n *yaml.Node) []condition {

@@ -23,12 +23,17 @@ import (
 // Field is a field of a Schema, by its index.
 type Field int
 
-// Schema is the closed list of fields that rules may name. A name that is not
-// in it is an error when the rule is loaded.
+// Schema says which fields rules may name. A name that it does not have is an
+// error when the rule is loaded.
+//
+// A schema of raw records, of which nobody knows all fields, is open: it gives
+// every path that it is asked for the next free Field. Load asks it for what rules
+// name, and for nothing else.
 type Schema interface {
 	// Field finds a field by its path, "actor.id". Case matters.
 	Field(path string) (Field, bool)
-	// Paths lists all fields, so that an error can name what was meant.
+	// Paths lists the fields that there are, so that an error can name what was
+	// meant.
 	Paths() []string
 }
 
@@ -64,8 +69,8 @@ type Position struct {
 	Line, Column int
 }
 
-// String is "file:line".
-func (p Position) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+// String is "file:line:column".
+func (p Position) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
 
 // LoadError is one thing that is wrong with a rule file. Load joins them.
 type LoadError struct {
@@ -73,7 +78,7 @@ type LoadError struct {
 	Message string
 }
 
-// Error is "file:line: message".
+// Error is "file:line:column: message".
 func (e *LoadError) Error() string { return e.Pos.String() + ": " + e.Message }
 
 // Meta is what every rule says about itself.
@@ -85,9 +90,10 @@ type Meta struct {
 	Name  string
 	Title string
 	// Version is a hash of what the rule matches, 12 hexadecimal digits: of its
-	// log source and its detection or correlation, of the filters that apply to
-	// it, and of the rules a correlation refers to. Comments, the order of keys,
-	// titles, levels and responses do not change it.
+	// log source and its detection or correlation, of the look-up tables, pipelines
+	// and filters that apply to it, of the rules a correlation refers to, and of how
+	// its windows are kept. Comments, the order of keys, titles, levels, responses,
+	// runbooks and tests do not change it.
 	Version string
 	// Status is a Sigma status, empty where the rule gives none.
 	Status string
@@ -182,7 +188,8 @@ type Rule struct {
 	// that only feeds correlations, none of which says "generate: true".
 	Alerts bool
 	// Applies says that the rule's log source is crmwatch's own, {product: crm,
-	// category: audit}. Others load and never match.
+	// category: audit}, or that Options.AnyLogsource is set. Others load and never
+	// match.
 	Applies bool
 	// Correlated says that a correlation measures the rule's matches.
 	Correlated bool
@@ -197,6 +204,7 @@ type Set struct {
 	rules        []*Rule
 	active       []*Rule // those that can match
 	correlations []*Correlation
+	lookups      []string
 	version      string
 	uses         []bool // by Field
 	keywords     bool
@@ -205,9 +213,12 @@ type Set struct {
 // Rules lists the detection rules in the order of their files and documents.
 func (s *Set) Rules() []*Rule { return s.rules }
 
-// Correlations lists the correlation rules in the order of their files and
-// documents.
+// Correlations lists the correlation rules, each after those it refers to, and
+// otherwise in the order of their files and documents.
 func (s *Set) Correlations() []*Correlation { return s.correlations }
+
+// Lookups lists the names of all look-up tables, sorted.
+func (s *Set) Lookups() []string { return s.lookups }
 
 // Version is a hash of the ids and versions of all rules, 12 hexadecimal digits.
 // It does not depend on how they are spread over files.

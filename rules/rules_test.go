@@ -43,9 +43,12 @@ func newRecord(pairs ...any) *rules.Record {
 	return r
 }
 
+// options are those of the running detector.
+var options = rules.Options{GroupByOneOf: rules.PersonFields()}
+
 // load loads one file, "rules.yml".
 func load(text string) (*rules.Set, error) {
-	return rules.Load(fstest.MapFS{"rules.yml": {Data: []byte(text)}}, fields())
+	return rules.Load(fstest.MapFS{"rules.yml": {Data: []byte(text)}}, fields(), options)
 }
 
 func mustLoad(t testing.TB, text string) *rules.Set {

@@ -46,7 +46,7 @@ func (cfg Rules) files() (fs.FS, error) {
 
 // load compiles rule files and makes sure that the detector can run them.
 func (cfg Rules) load(fsys fs.FS) (*rules.Set, error) {
-	set, err := rules.Load(fsys, detect.NewSchema())
+	set, err := rules.Load(fsys, detect.NewSchema(), rules.Options{GroupByOneOf: rules.PersonFields()})
 	switch {
 	case err != nil:
 	case len(set.Rules()) == 0:

@@ -191,7 +191,7 @@ title: Many
 id: 5f0c8a0e-8f0b-4ad0-9a07-0c5d1c1f2b10
 correlation: {type: event_count, rules: [any_export], group-by: [actor.key], timespan: 1h, condition: {gte: 20000}}
 `)
-	if _, err := LoadRules(Rules{Dir: dir}); err == nil || !strings.Contains(err.Error(), "r.yml:7: the condition asks for 20000 events") {
+	if _, err := LoadRules(Rules{Dir: dir}); err == nil || !strings.Contains(err.Error(), "r.yml:7:1: the condition asks for 20000 events") {
 		t.Error(err)
 	}
 }
