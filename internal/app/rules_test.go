@@ -364,7 +364,7 @@ func storyReload(t *testing.T, w *world) {
 		}
 	}
 	code, text := l.ask(t, "POST", "/v1/rules/reload", "", asSender...)
-	if code != http.StatusUnprocessableEntity || !strings.Contains(text, `export.yml:5: field \"rowz\" is not known`) || !strings.Contains(text, l.Rules.Current().Version()) {
+	if code != http.StatusUnprocessableEntity || !strings.Contains(text, `export.yml:5:15: field \"rowz\" is not known`) || !strings.Contains(text, l.Rules.Current().Version()) {
 		t.Errorf("a broken file is answered with %d %s", code, text)
 	}
 	if code, text = l.ask(t, "GET", "/readyz", ""); code != http.StatusOK || !strings.Contains(text, `"rules":"reload refused"`) {
