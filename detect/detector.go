@@ -36,11 +36,12 @@ type Deps struct {
 	Findings stream.Writer // to the alert topic, OCSF Detection Findings
 	State    stream.Table  // compacted, partitioned like the event topic
 	Dead     stream.Writer // dead letters
-	Rules    *rules.Set
-	People   People
-	Logger   *slog.Logger
-	Metrics  prometheus.Registerer
-	Now      func() time.Time // for dead letters and durations; events bring their own
+	// Rules are the rules in force now, never nil. Each partition asks before a batch.
+	Rules   func() *rules.Set
+	People  People
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+	Now     func() time.Time // for dead letters and durations; events bring their own
 }
 
 // Detector is the stage that runs one Engine per partition of the event topic.
@@ -88,7 +89,7 @@ type partition struct {
 // open restores the partition's engine from its last checkpoint.
 func (d *Detector) open(ctx context.Context, c stream.Claim) (*partition, error) {
 	began := d.Now()
-	p := &partition{Detector: d, claim: c, engine: NewEngine(d.cfg, d.Rules, d.People), decoder: event.NewDecoder(), label: strconv.Itoa(c.Partition()), savedAt: began}
+	p := &partition{Detector: d, claim: c, engine: NewEngine(d.cfg, d.Rules(), d.People), decoder: event.NewDecoder(), label: strconv.Itoa(c.Partition()), savedAt: began}
 	m, err := p.restore(ctx)
 	if err != nil {
 		return nil, err
@@ -135,6 +136,7 @@ func (p *partition) run(ctx context.Context) error {
 // take folds a batch of events, writes what they complete, and makes a
 // checkpoint when one is due.
 func (p *partition) take(ctx context.Context, recs []stream.Record) error {
+	p.follow()
 	var findings []stream.Record
 	for _, r := range recs {
 		var e event.Event
@@ -224,7 +226,7 @@ func (p *partition) changes() ([]stream.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	mark, err := json.Marshal(marker{Next: p.next, Watermark: p.engine.newest, Sources: p.engine.sources, Codec: codecVersion, Rules: p.Rules.Version()})
+	mark, err := json.Marshal(marker{Next: p.next, Watermark: p.engine.newest, Sources: p.engine.sources, Codec: codecVersion, Rules: p.engine.set.Version()})
 	if err != nil {
 		return nil, fmt.Errorf("encode marker: %w", err)
 	}

@@ -133,7 +133,7 @@ func (w *world) run(t *testing.T, batch func() int, docs ...string) error {
 	cfg.Checkpoint = 500 // so that most checkpoints take several writes, and crashes fall between them
 	d := New(cfg, Deps{
 		Events: &onePartition{world: w, batch: batch}, Findings: findingLog{w}, State: stateTable{w}, Dead: deadLog{w},
-		Rules: load(t, docs...), People: nobody{}, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Rules: fixed(load(t, docs...)), People: nobody{}, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		Now: func() time.Time { now = now.Add(300 * time.Millisecond); return now },
 	})
 	err := d.Run(t.Context())
@@ -259,7 +259,7 @@ func TestMetrics(t *testing.T) {
 	w.put(export("a", 0, 5000), export("b", time.Minute, 1))
 	d := New(DefaultConfig(), Deps{
 		Events: &onePartition{world: w, batch: func() int { return 2 }}, Findings: findingLog{w}, State: stateTable{w}, Dead: deadLog{w},
-		Rules: load(t, bigExport), People: nobody{}, Logger: slog.New(slog.DiscardHandler), Metrics: reg, Now: func() time.Time { return monday },
+		Rules: fixed(load(t, bigExport)), People: nobody{}, Logger: slog.New(slog.DiscardHandler), Metrics: reg, Now: func() time.Time { return monday },
 	})
 	if err := d.Run(t.Context()); !errors.Is(err, io.EOF) {
 		t.Fatal(err)
