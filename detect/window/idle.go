@@ -29,7 +29,7 @@ func (e *Engine[P]) idle(w *window[P]) bool {
 	if w.old != nil && w.old.until < floor {
 		w.old = nil
 	}
-	return w.head == len(w.entries) && len(w.runs) == 0 && w.old == nil && !w.waking
+	return w.head == len(w.entries) && len(w.runs) == 0 && len(w.revoked) == 0 && w.old == nil && !w.waking
 }
 
 // glances is how many windows are looked at to make room for one.
