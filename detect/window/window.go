@@ -199,7 +199,7 @@ func (e *Engine[P]) take(w *window[P], n entry[P]) {
 	}
 	switch s := w.series; {
 	case len(w.entries)-w.head < s.need || s.required&^w.mask != 0:
-	case s.early && i == len(w.entries)-1 && !(s.numeric && n.at == w.done): // a sum may have fallen
+	case s.early && i == len(w.entries)-1 && (!s.numeric || n.at != w.done): // unless a sum has fallen since
 		e.decide(w, n.at)
 		w.done = max(w.done, n.at)
 	case s.early:
@@ -224,8 +224,17 @@ func (e *Engine[P]) Advance(t int64) {
 }
 
 // Resume says up to which watermark everything was decided when the state was
-// saved that has been restored.
-func (e *Engine[P]) Resume(watermark int64) { e.watermark, e.settled = watermark, watermark }
+// saved. It comes after Restore.
+func (e *Engine[P]) Resume(watermark int64) {
+	e.watermark, e.settled = max(e.watermark, watermark), max(e.settled, watermark)
+	for _, t := range e.tables {
+		for _, g := range t.groups {
+			for w := g.windows; w != nil; w = w.next {
+				e.wake(w, w.wakeTime(watermark))
+			}
+		}
+	}
+}
 
 // Close says that nothing comes any more. It tells what is still open.
 func (e *Engine[P]) Close() { e.Advance(never - 1) }
@@ -237,6 +246,7 @@ func (e *Engine[P]) settle(w *window[P]) {
 	if !w.series.early {
 		for at := w.nextInstant(); at <= e.watermark; at = w.nextInstant() {
 			w.done = at
+			e.touch(w)
 			e.decide(w, at)
 		}
 	}
