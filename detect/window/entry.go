@@ -268,6 +268,11 @@ func (w *window[P]) drop(i int, e *Engine[P]) {
 // limit folds the older half of a window that has too many entries into a
 // sketch.
 func (e *Engine[P]) limit(w *window[P]) {
+	if len(w.entries)-w.head <= e.cfg.Entries {
+		return
+	}
+	// What only waits to be looked at does not count.
+	w.trim(min(e.watermark-w.series.keep, w.nextInstant()-w.series.span), e)
 	n := len(w.entries) - w.head
 	if n <= e.cfg.Entries {
 		return

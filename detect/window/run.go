@@ -22,8 +22,8 @@ type run struct {
 	// past the peak of those.
 	frozen int64
 	past   hit
-	// absorbed is the evidence of the entries that were forgotten, count their
-	// number.
+	// absorbed is the evidence of the entries that were forgotten, count how many in
+	// the time of the run were.
 	absorbed any
 	count    int
 
@@ -222,7 +222,7 @@ func (e *Engine[P]) tell(w *window[P], r *run, now int64, must bool) {
 		} else {
 			r.revision = w.revive(r.first)
 		}
-		r.told, r.toldAt, r.counted = true, r.last, r.count+len(a.Events)
+		r.told, r.toldAt, r.counted = true, r.last, r.count+w.evidenceCount(r)
 		a.Revision, a.Closed, a.Replaces = r.revision, r.closed, r.replaces
 	})
 }
@@ -453,7 +453,7 @@ func (e *Engine[P]) emit(w *window[P], r *run, set func(*Alert[P])) {
 	e.cfg.Emit(a)
 }
 
-// evidenceCount is about how many entries support the run.
+// evidenceCount is how many entries are kept of the time of the run.
 func (w *window[P]) evidenceCount(r *run) int {
 	return w.behind(r.last) - w.first(r.first-w.series.span)
 }
@@ -487,10 +487,12 @@ func (o *entry[P]) evidence() []P {
 // absorb adds an entry that is about to be forgotten to the runs it supports.
 func (e *Engine[P]) absorb(w *window[P], o *entry[P]) {
 	for _, r := range w.runs {
+		if o.at <= r.last && o.at >= r.first-w.series.span {
+			r.count++
+		}
 		if w.supports(o, r) {
 			for _, p := range o.evidence() {
 				r.absorbed = e.cfg.Absorb(r.absorbed, p)
-				r.count++
 			}
 		}
 	}
