@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"detect":            {"event", "internal/stream", "rules", "roster", "alert"},
 	"ingest":            {"event", "internal/stream", "roster"},
 	"internal/bus":      {"internal/stream"},
-	"store":             {"event", "alert", "roster", "internal/stream"},
+	"store":             {"event", "alert", "roster", "rules/history", "internal/stream"},
 	"simulate":          {"event", "roster"},
 	"dashboards":        {},
 	"internal/app":      {"event", "internal/stream", "internal/bus", "rules", "roster", "alert", "detect", "ingest", "store", "simulate"},

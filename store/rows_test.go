@@ -41,6 +41,7 @@ func TestColumns(t *testing.T) {
 	check("events", newInserter(db, eventTable(), slots).names)
 	check("alerts", newInserter(db, alertTable(), slots).names)
 	check("roster", newInserter(db, rosterTable(), slots).names)
+	check("rules", newInserter(db, ruleTable(), slots).names)
 	check("dead_letters", newInserter(db, deadLetterTable(), slots).names)
 
 	types, err := db.columnTypes(t.Context(), "events")

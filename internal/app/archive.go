@@ -44,7 +44,7 @@ func (a *App) archive(ctx context.Context) error {
 	ar := store.NewArchive(db, store.ArchiveDeps{DeadLetters: a.Bus.Writer(k.topic(topicDead)), Now: a.Now})
 	g, ctx := errgroup.WithContext(ctx)
 	for topic, stage := range map[string]func(stream.Group) *store.Stage{
-		topicEvents: ar.Events, topicAlerts: ar.Alerts, topicDead: ar.DeadLetters, topicRoster: ar.Roster,
+		topicEvents: ar.Events, topicAlerts: ar.Alerts, topicDead: ar.DeadLetters, topicRoster: ar.Roster, topicRules: ar.Rules,
 	} {
 		s := stage(a.Bus.Group(k.topic(topic), k.topic(groupArchive+topic)))
 		g.Go(func() error { return s.Run(ctx) })
