@@ -17,6 +17,7 @@ type rulesCmd struct {
 	New      rulesNewCmd      `cmd:"" help:"Write a rule to start from."`
 	List     rulesListCmd     `cmd:"" help:"List the rules."`
 	Coverage rulesCoverageCmd `cmd:"" help:"Say what the rules see in which CRM and with which licence: live, delayed, or not at all."`
+	History  rulesHistoryCmd  `cmd:"" help:"List the versions that rules have had, and show what they said."`
 	Eval     rulesEvalCmd     `cmd:"" help:"Run any Sigma rules over any NDJSON, one line of JSON for each match."`
 }
 

@@ -3,6 +3,9 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/crmwatch/crmwatch/internal/stream"
 	"github.com/crmwatch/crmwatch/rules"
@@ -69,4 +72,22 @@ func (a *App) recordedVersions(ctx context.Context, table stream.Table) (map[str
 		return nil, fmt.Errorf("read recorded versions of rules: %w", err)
 	}
 	return recorded, nil
+}
+
+// RuleVersions reads from ClickHouse which versions a rule has had, by its id or
+// its name, or those of all rules where it is empty; of each rule the oldest first.
+func RuleVersions(ctx context.Context, cfg Config, log *slog.Logger, rule string) ([]history.Version, error) {
+	db, err := openStore(cfg.ClickHouse, log, prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	var all []history.Version
+	for v, err := range db.RuleVersions(ctx, rule) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
 }
