@@ -50,7 +50,8 @@ func Load(fsys fs.FS, schema Schema, opts Options) (*Set, error) {
 	if err := l.err(); err != nil {
 		return nil, err
 	}
-	set.program = link(l.compiler.predicates.list, set.active)
+	set.predicates = l.compiler.predicates.list
+	set.program = link(set.predicates, set.active)
 	return set, nil
 }
 

@@ -210,6 +210,7 @@ type Set struct {
 	rules        []*Rule
 	active       []*Rule  // those that can match
 	program      *program // of those
+	predicates   []predicate
 	correlations []*Correlation
 	lookups      []string
 	version      string
