@@ -25,13 +25,7 @@ func (db *DB) CountEvents(ctx context.Context) (int64, error) {
 // its newest revision. An error ends the sequence.
 func (db *DB) Alerts(ctx context.Context, since time.Time) iter.Seq2[alert.Finding, error] {
 	const q = `SELECT ocsf FROM alerts WHERE detected >= fromUnixTimestamp64Milli(?, 'UTC') ORDER BY detected, id`
-	return each(ctx, db, "read alerts", func(rows driver.Rows) (alert.Finding, error) {
-		var doc string
-		if err := rows.Scan(&doc); err != nil {
-			return alert.Finding{}, err
-		}
-		return alert.DecodeOCSF([]byte(doc))
-	}, q, since.UnixMilli())
+	return each(ctx, db, "read alerts", scanFinding, q, since.UnixMilli())
 }
 
 // DeadLetters are the dead letters of since or later, oldest first, each once.
