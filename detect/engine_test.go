@@ -413,3 +413,13 @@ func TestWindowMemoryIsBounded(t *testing.T) {
 		t.Errorf("only %d events were folded into sketches", n)
 	}
 }
+
+// A rule of one event that is suppressed by person need not read who it was, and
+// neither need any other rule.
+func TestSuppressionNeedsNoRuleThatReadsThePerson(t *testing.T) {
+	en := NewEngine(DefaultConfig(), load(t, bigExport+"\ncrmwatch: {suppress: 1h}"), nobody{})
+	got := newest(apply(en, export("a", 0, 5000), export("b", time.Minute, 5000), export("c", 3*time.Hour, 5000)))
+	if len(got) != 2 {
+		t.Errorf("%d alerts of two bursts", len(got))
+	}
+}
