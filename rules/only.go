@@ -19,7 +19,33 @@ func (s *Set) Only(ids ...string) *Set {
 	out.active = slices.DeleteFunc(slices.Clone(s.active), func(r *Rule) bool { return !keep[r.ID] })
 	out.program = link(s.predicates, out.active)
 	out.correlations = keptOf(s.correlations, keep)
+	out.readsOnly()
 	return &out
+}
+
+// readsOnly finds out anew which fields are read.
+func (s *Set) readsOnly() {
+	s.uses, s.keywords = make([]bool, len(s.uses)), false
+	for _, step := range s.program.code {
+		p := &s.predicates[step.predicate]
+		if p.field == keywordField {
+			s.keywords = true
+			continue
+		}
+		s.uses[p.field] = true
+		if p.other != nil {
+			s.uses[p.other.field] = true
+		}
+	}
+	for _, c := range s.correlations {
+		for _, in := range c.Inputs {
+			for _, f := range slices.Concat(in.GroupBy, in.Values) {
+				if in.Rule != nil {
+					s.uses[f] = true
+				}
+			}
+		}
+	}
 }
 
 // keptOf copies the correlations that are kept, which refer to each other and have

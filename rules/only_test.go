@@ -51,6 +51,10 @@ func TestOnly(t *testing.T) {
 			t.Errorf("%s: correlations are %v, want %v", name, correlations, c.correlations)
 		}
 	}
+	app, _ := fields().Field("app")
+	if !set.Uses(app) || !set.Only(many).Uses(app) || set.Only(views).Uses(app) {
+		t.Error("a part of a set reads what its rules read, and nothing else")
+	}
 	if len(names(set, export)) == 0 || len(set.Correlations()) != 2 {
 		t.Error("the set itself has changed")
 	}
