@@ -365,9 +365,24 @@ func (e *Engine[P]) giveUp(w *window[P], o *run) {
 		}
 	}
 	e.emit(w, o, func(a *Alert[P]) {
+		if len(a.Events) == 0 {
+			w.recollect(a, o)
+		}
 		o.revision++
 		a.Revision, a.Closed, a.Withdrawn, a.ReplacedBy = o.revision, true, true, by
 	})
+}
+
+// recollect gives the evidence of a run none of whose instants is a hit any more:
+// what contributed where most was measured. Without it nobody could be told whom
+// the alert was about that is withdrawn.
+func (w *window[P]) recollect(a *Alert[P], r *run) {
+	for i := w.first(r.first - w.series.span); i < w.behind(r.last); i++ {
+		if o := &w.entries[i]; o.slots&r.peak.with != 0 {
+			a.Begin = min(a.Begin, o.at)
+			a.Events = append(a.Events, o.evidence()...)
+		}
+	}
 }
 
 // emit tells of a run; set fills in what is not the same for all.
