@@ -18,6 +18,7 @@ type rulesCmd struct {
 	List     rulesListCmd     `cmd:"" help:"List the rules."`
 	Coverage rulesCoverageCmd `cmd:"" help:"Say what the rules see in which CRM and with which licence: live, delayed, or not at all."`
 	History  rulesHistoryCmd  `cmd:"" help:"List the versions that rules have had, and show what they said."`
+	Backtest rulesBacktestCmd `cmd:"" help:"Run a rule over the events that are stored, and say what it would have found."`
 	Eval     rulesEvalCmd     `cmd:"" help:"Run any Sigma rules over any NDJSON, one line of JSON for each match."`
 }
 
