@@ -18,6 +18,10 @@ import (
 // Period is a time of events: From belongs to it, To does not.
 type Period struct{ From, To time.Time }
 
+func (p Period) args() []any {
+	return []any{clickhouse.Named("from", p.From.UnixMilli()), clickhouse.Named("to", p.To.UnixMilli())}
+}
+
 // PastEvent is an event with the partition that it came in.
 type PastEvent struct {
 	event.Event
@@ -28,26 +32,55 @@ type PastEvent struct {
 // it goes on with the disk.
 const sortMemory = 1 << 30
 
-// Events are the events of a period, each once and in the order of their time, of
+// EventDay is the part of a day that lies in a period, with its events.
+type EventDay struct {
+	Period
+	Events int64
+}
+
+// EventDays are the days of a period that have events, in their order. Days are
+// those of UTC, as they are in the sorting key.
+func (db *DB) EventDays(ctx context.Context, p Period) ([]EventDay, error) {
+	const q = "SELECT toDate(time) AS day, count() FROM events WHERE " + within + " GROUP BY day ORDER BY day"
+	var days []EventDay
+	for d, err := range each(ctx, db, "count events", scanDay, q, p.args()...) {
+		if err != nil {
+			return nil, err
+		}
+		if d.From.Before(p.From) {
+			d.From = p.From
+		}
+		if d.To.After(p.To) {
+			d.To = p.To
+		}
+		days = append(days, d)
+	}
+	return days, nil
+}
+
+func scanDay(rows driver.Rows) (d EventDay, err error) {
+	var n uint64
+	err = rows.Scan(&d.From, &n)
+	d.From = d.From.UTC()
+	d.To, d.Events = d.From.AddDate(0, 0, 1), int64(n)
+	return d, err
+}
+
+// Events are the events of days, each once and in the order of their time, of
 // those of one time as they came in. They are read a day at a time, so that
 // neither side ever holds more. Their raw records, which are most of what is
 // stored, are read only where they are asked for. An event is good until the next;
 // an error ends the sequence.
-func (db *DB) Events(ctx context.Context, p Period, raw bool) iter.Seq2[*PastEvent, error] {
+func (db *DB) Events(ctx context.Context, days []EventDay, raw bool) iter.Seq2[*PastEvent, error] {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_bytes_before_external_sort": sortMemory}))
 	fields := readFields(raw)
 	return func(yield func(*PastEvent, error) bool) {
-		for from := p.From; from.Before(p.To); {
-			to := from.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
-			if to.After(p.To) {
-				to = p.To
-			}
-			for e, err := range db.eventsOf(ctx, Period{from, to}, fields) {
+		for _, d := range days {
+			for e, err := range db.eventsOf(ctx, d.Period, fields) {
 				if !yield(e, err) || err != nil {
 					return
 				}
 			}
-			from = to
 		}
 	}
 }
@@ -78,19 +111,12 @@ func (db *DB) eventsOf(ctx context.Context, p Period, fields []*event.Field) ite
 		err := rows.Scan(dest...)
 		e.Partition = int(partition)
 		return e, err
-	}, q, clickhouse.Named("from", p.From.UnixMilli()), clickhouse.Named("to", p.To.UnixMilli()))
+	}, q, p.args()...)
 }
 
 // within is a condition on the time of events; toDate lets the sorting key help.
 const within = `toDate(time) >= toDate(fromUnixTimestamp64Milli(@from, 'UTC')) AND toDate(time) <= toDate(fromUnixTimestamp64Milli(@to, 'UTC'))
 	AND time >= fromUnixTimestamp64Milli(@from, 'UTC') AND time < fromUnixTimestamp64Milli(@to, 'UTC')`
-
-// CountEventsOf is the number of events of a period, each counted once.
-func (db *DB) CountEventsOf(ctx context.Context, p Period) (int64, error) {
-	var n uint64
-	err := db.conn.QueryRow(ctx, "SELECT count() FROM events WHERE "+within, clickhouse.Named("from", p.From.UnixMilli()), clickhouse.Named("to", p.To.UnixMilli())).Scan(&n)
-	return int64(n), failed("count events", db.missing(err))
-}
 
 // AlertsOf are the alerts whose last event lies in the period, by that event, each
 // in its newest revision; those that were withdrawn are left out. An error ends
@@ -98,7 +124,7 @@ func (db *DB) CountEventsOf(ctx context.Context, p Period) (int64, error) {
 func (db *DB) AlertsOf(ctx context.Context, p Period) iter.Seq2[alert.Finding, error] {
 	const q = `SELECT ocsf FROM alerts
 		WHERE state != 'withdrawn' AND end >= fromUnixTimestamp64Milli(@from, 'UTC') AND end < fromUnixTimestamp64Milli(@to, 'UTC') ORDER BY end, id`
-	return each(ctx, db, "read alerts", scanFinding, q, clickhouse.Named("from", p.From.UnixMilli()), clickhouse.Named("to", p.To.UnixMilli()))
+	return each(ctx, db, "read alerts", scanFinding, q, p.args()...)
 }
 
 func scanFinding(rows driver.Rows) (alert.Finding, error) {

@@ -18,7 +18,11 @@ import (
 // past reads the events of a period whole.
 func past(t *testing.T, db *DB, p Period, raw bool) (events []event.Event, places []string) {
 	t.Helper()
-	for e, err := range db.Events(t.Context(), p, raw) {
+	days, err := db.EventDays(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e, err := range db.Events(t.Context(), days, raw) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,8 +62,13 @@ func TestPastEvents(t *testing.T) {
 	if want := []string{"first 1", "b 0", "c 1", "d 0", "a 0", "e 1"}; !slices.Equal(places, want) {
 		t.Errorf("events are %q, want %q", places, want)
 	}
-	if n, err := db.CountEventsOf(t.Context(), p); err != nil || n != 6 {
-		t.Errorf("counted %d, %v", n, err)
+	noon := 12 * time.Hour
+	days, err := db.EventDays(t.Context(), Period{p.From.Add(noon), p.To.Add(-noon)})
+	wantDays := []EventDay{
+		{Period{p.From.Add(noon), midnight}, 2}, {Period{midnight, midnight.Add(day)}, 2}, {Period{midnight.Add(day), p.To.Add(-noon)}, 1},
+	}
+	if diff := gocmp.Diff(wantDays, days); err != nil || diff != "" {
+		t.Errorf("%v, days %s", err, diff)
 	}
 	want := at("first", -day)
 	if diff := gocmp.Diff(texts(&want), texts(&events[0])); diff != "" {
@@ -76,7 +85,7 @@ func TestPastEvents(t *testing.T) {
 	if none, _ := past(t, db, Period{p.To, p.From}, false); len(none) > 0 {
 		t.Errorf("a period that ends before it begins has %d events", len(none))
 	}
-	for range db.Events(t.Context(), p, false) {
+	for range db.Events(t.Context(), days, false) {
 		break // ends the query
 	}
 }

@@ -247,11 +247,15 @@ func (b *Backtest) warmUp() time.Duration {
 const tellEvery = 5_000
 
 func (b *Backtest) judge(ctx context.Context, db *store.DB, p store.Period) (done int64, err error) {
-	total, err := db.CountEventsOf(ctx, p)
+	days, err := db.EventDays(ctx, p)
 	if err != nil {
 		return 0, err
 	}
-	for e, err := range db.Events(ctx, p, b.readsRaw()) {
+	total := int64(0)
+	for _, d := range days {
+		total += d.Events
+	}
+	for e, err := range db.Events(ctx, days, b.readsRaw()) {
 		if err != nil {
 			return done, err
 		}
