@@ -28,9 +28,10 @@ type Finding struct {
 	// Revision counts how often the finding has been amended: 0 when it is first
 	// told. A finding is extended while its burst goes on, and by events that come
 	// late; every revision carries the whole of it, so that the newest replaces all
-	// before.
+	// before. ID, Rule and Detected stay what they were.
 	Revision int
-	State    State
+	// State is where the finding stands; empty is Open.
+	State State
 	// Replaces are ids of findings that this one has taken in, because a late event
 	// showed that they are one burst. They are withdrawn, ReplacedBy naming this.
 	Replaces   []string

@@ -3,6 +3,7 @@ package alert
 import (
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -19,7 +20,12 @@ type Message struct {
 	ID string
 	// Level is one of Sigma's, or empty where the rule has none.
 	Level Level
+	// State is where the alert stands; a digest has none.
+	State State
 	Title string
+	// Status says what has become of the alert since it was first told, in a
+	// sentence or two; it is empty while there is nothing to say.
+	Status string
 	// Summary says in one sentence what happened.
 	Summary  string
 	Sections []Section
@@ -68,8 +74,11 @@ const (
 // console is served; without one there are no links into it.
 func NewMessage(f *Finding, consoleURL string) Message {
 	m := Message{
-		ID: f.ID, Level: f.Rule.Level.known(), Title: f.title(), Summary: f.Summary(),
-		Advice: f.advice(), Buttons: f.buttons(), Links: f.links(consoleURL), Notes: f.notes(),
+		ID: f.ID, Level: f.Rule.Level.known(), State: f.State.known(), Title: f.title(), Summary: f.Summary(),
+		Status: f.standing(nil), Links: f.links(consoleURL), Notes: f.notes(),
+	}
+	if m.State != Withdrawn { // there is nothing left to decide here
+		m.Advice, m.Buttons = f.advice(), f.buttons()
 	}
 	m.add("Why this is unusual", nil, lines(f.Reasons, maxReasons))
 	m.add("Who", f.who(), nil)
@@ -286,6 +295,9 @@ func (f *Finding) links(consoleURL string) []Link {
 		if findingID.MatchString(f.ID) {
 			all = append(all, Link{"Case", base.JoinPath("alerts", f.ID).String()})
 		}
+		if findingID.MatchString(f.ReplacedBy) {
+			all = append(all, Link{"The alert it was joined with", base.JoinPath("alerts", f.ReplacedBy).String()})
+		}
 		if f.Subject.Key != "" {
 			person := base.JoinPath("people")
 			person.RawQuery = url.Values{"tenant": {f.Tenant}, "key": {f.Subject.Key}}.Encode()
@@ -330,6 +342,9 @@ func (f *Finding) notes() []string {
 	add("level", value(string(f.Rule.Level)))
 	add("version", value(f.Rule.Version))
 	add("alert", value(f.ID))
+	if f.Revision > 0 {
+		add("revision", strconv.Itoa(f.Revision))
+	}
 	return all
 }
 

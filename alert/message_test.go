@@ -64,6 +64,12 @@ func TestSummary(t *testing.T) {
 		{"Wang Fang (Sales East) viewed 5 rows in Salesforce in 37 minutes after 74 days without activity, threshold 60.", func(f *alert.Finding) {
 			f.Action, f.Rows, f.Measured, f.Threshold, f.Unit = event.View, 5, 74, 60, "days"
 		}},
+		{"Wang Fang (Sales East) exported 48,210 rows from Salesforce in 37 minutes, about 15,300 (± 2 %) different object.id, threshold 10,000.", func(f *alert.Finding) {
+			f.Measured, f.Unit, f.Uncertainty = 15_312, "different object.id", 0.02
+		}},
+		{"Wang Fang (Sales East) exported 48,210 rows from Salesforce in 37 minutes, about 48,200 (± 0.8 %) rows, threshold 10,000.", func(f *alert.Finding) {
+			f.Uncertainty = 0.0081
+		}},
 		{"An unknown account acted.", func(f *alert.Finding) { *f = alert.Finding{} }},
 	}
 	for _, c := range cases {
@@ -73,11 +79,83 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// TestStatus is read by somebody who has read the alert before.
+func TestStatus(t *testing.T) {
+	at := time.Date(2026, 11, 24, 10, 5, 0, 0, time.UTC)
+	base := alert.Finding{
+		ID: "x", Start: at, End: at.Add(37 * time.Minute), Count: 240, Measured: 240, Threshold: 10, Unit: "events", Action: event.LoginFailed,
+	}
+	const other = "0fc40185ee7685888ac12addef370762"
+	cases := []struct {
+		want   string
+		told   alert.Told
+		change func(*alert.Finding)
+	}{
+		{"Updated: 12 → 240 events, last seen 10:42 UTC.", alert.Told{Count: 12, Measured: 12}, func(*alert.Finding) {}},
+		{"Updated: 240 events, last seen 10:42 UTC.", alert.Told{}, func(*alert.Finding) {}}, // a receipt of an earlier version
+		{"Updated: 240 events, last seen 10:42 UTC.", alert.Told{Count: 240, Measured: 240}, func(*alert.Finding) {}},
+		{"Updated: 240 → 12 events, last seen 10:42 UTC.", alert.Told{Count: 240, Measured: 240}, func(f *alert.Finding) { f.Measured = 12 }},
+		{"Updated: 12 → 240 events, last seen 25 Nov 01:05 UTC.", alert.Told{Count: 12, Measured: 12}, func(f *alert.Finding) { f.End = at.Add(15 * time.Hour) }},
+		{"Updated: 12 → about 15,300 (± 2 %) different src_ip, last seen 10:42 UTC.", alert.Told{Count: 20, Measured: 12}, func(f *alert.Finding) {
+			f.Measured, f.Unit, f.Uncertainty = 15_349, "different src_ip", 0.02
+		}},
+		{"Updated: 1.2 MB → about 2.3 GB (± 12 %), last seen 10:42 UTC.", alert.Told{Measured: 1_234_567}, func(f *alert.Finding) {
+			f.Measured, f.Unit, f.Uncertainty = 2_345_678_901, "bytes", 0.123
+		}},
+		{"Updated: 3 → 240 events, last seen 10:42 UTC.", alert.Told{Count: 3, Measured: 74}, func(f *alert.Finding) { f.Measured, f.Unit = 74, "days" }},
+		{"Updated: 3 → 240 events, last seen 10:42 UTC.", alert.Told{Count: 3}, func(f *alert.Finding) { f.Measured, f.Unit = 0, "" }},
+		{"Closed: 12 → 240 events, last seen 10:42 UTC. That it has stopped is no all-clear.", alert.Told{Count: 12, Measured: 12}, func(f *alert.Finding) {
+			f.State = alert.Closed
+		}},
+		{
+			"Updated: 12 → 240 events, last seen 10:42 UTC. It now includes alert " + other + ", which a late event showed to be part of it.",
+			alert.Told{Count: 12, Measured: 12},
+			func(f *alert.Finding) { f.Replaces = []string{other} },
+		},
+		{"Withdrawn: a late event showed that it does not hold.", alert.Told{Count: 12}, func(f *alert.Finding) { f.State = alert.Withdrawn }},
+		{"Withdrawn: joined with alert " + other + ", because a late event showed that both are one. Decide there.", alert.Told{Count: 12}, func(f *alert.Finding) {
+			f.State, f.ReplacedBy = alert.Withdrawn, other
+		}},
+	}
+	for _, c := range cases {
+		f := base
+		c.change(&f)
+		if m := alert.NewUpdate(&f, c.told, ""); m.Status != c.want {
+			t.Errorf("got  %s\nwant %s", m.Status, c.want)
+		}
+	}
+	if m := alert.NewMessage(&base, ""); m.Status != "" {
+		t.Errorf("a new alert says %q", m.Status)
+	}
+}
+
+// TestNothingIsDecidedOnWhatIsWithdrawn: a button on it would freeze somebody
+// for what did not happen. What is over can still be decided on.
+func TestNothingIsDecidedOnWhatIsWithdrawn(t *testing.T) {
+	for _, f := range alerttest.Amended() {
+		m := alert.NewMessage(&f, alerttest.ConsoleURL)
+		if withdrawn := f.State == alert.Withdrawn; withdrawn != (len(m.Buttons) == 0) || withdrawn != (m.Advice == "") {
+			t.Errorf("%s: %d buttons, advice %q", f.State, len(m.Buttons), m.Advice)
+		}
+		leads := false
+		for _, l := range m.Links {
+			leads = leads || strings.HasSuffix(l.URL, "/alerts/"+event.Hash("another"))
+		}
+		if leads != (f.ReplacedBy != "") {
+			t.Errorf("replaced by %q: links are %v", f.ReplacedBy, m.Links)
+		}
+	}
+}
+
 func TestMessageGolden(t *testing.T) {
 	all := samples()
 	for _, name := range []string{"mass-export", "ghost-account", "bare"} {
 		f := all[name]
 		goldenJSON(t, name, alert.NewMessage(&f, alerttest.ConsoleURL))
+	}
+	for i, name := range []string{"updated", "absorbed", "uncertain", "closed", "joined", "withdrawn"} {
+		f := alerttest.Amended()[i]
+		goldenJSON(t, name, alert.NewUpdate(&f, alert.Told{Count: 6, Measured: 48_210}, alerttest.ConsoleURL))
 	}
 	findings := make([]alert.Finding, 0, 37)
 	for i := range 37 {
@@ -111,7 +189,12 @@ func TestMessageHasNoCustomerData(t *testing.T) {
 	for i := range f.Events {
 		f.Events[i].ID = fmt.Sprintf("CANARY-%d", i)
 	}
-	for _, m := range []alert.Message{alert.NewMessage(&f, alerttest.ConsoleURL), alert.NewDigest([]alert.Finding{f}, time.Hour, alerttest.ConsoleURL)} {
+	messages := []alert.Message{alert.NewDigest([]alert.Finding{f}, time.Hour, alerttest.ConsoleURL)}
+	for _, state := range []alert.State{alert.Open, alert.Closed, alert.Withdrawn} {
+		f.State = state
+		messages = append(messages, alert.NewMessage(&f, alerttest.ConsoleURL), alert.NewUpdate(&f, alert.Told{Count: 1}, alerttest.ConsoleURL))
+	}
+	for _, m := range messages {
 		if strings.Contains(fmt.Sprintf("%+v", m), "CANARY") {
 			t.Errorf("ids of events are in the message: %+v", m)
 		}
@@ -120,7 +203,7 @@ func TestMessageHasNoCustomerData(t *testing.T) {
 
 // visit calls fn for every text of a message but the URLs.
 func visit(m *alert.Message, fn func(string)) {
-	for _, s := range append([]string{m.Title, m.Summary, m.Advice}, m.Notes...) {
+	for _, s := range append([]string{m.Title, m.Status, m.Summary, m.Advice}, m.Notes...) {
 		fn(s)
 	}
 	for _, s := range m.Sections {
@@ -145,7 +228,12 @@ func visit(m *alert.Message, fn func(string)) {
 func TestHostileTextIsPlain(t *testing.T) {
 	for i, attack := range alerttest.Attacks() {
 		f := alerttest.Hostile(attack)
-		for _, m := range []alert.Message{alert.NewMessage(&f, alerttest.ConsoleURL), alert.NewDigest([]alert.Finding{f, f}, time.Hour, "")} {
+		messages := []alert.Message{alert.NewDigest([]alert.Finding{f, f}, time.Hour, "")}
+		for _, state := range []alert.State{alert.State(attack), alert.Closed, alert.Withdrawn} {
+			f.State = state
+			messages = append(messages, alert.NewMessage(&f, alerttest.ConsoleURL), alert.NewUpdate(&f, alert.Told{Count: 1}, alerttest.ConsoleURL))
+		}
+		for _, m := range messages {
 			visit(&m, func(s string) { checkPlain(t, i, s, 1000) })
 			for _, l := range m.Links {
 				if !strings.HasPrefix(l.URL, alerttest.ConsoleURL+"/") {

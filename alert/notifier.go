@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,16 +25,19 @@ type Deps struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics.
 	Registerer prometheus.Registerer
-	// OnSent, where it is set, is called for every finding that was sent, with the
-	// time at which the sink had taken it, from the goroutine of its partition.
+	// OnSent, where it is set, is called for every finding that was sent, and not
+	// for edits, with the time at which the sink had taken it, from the goroutine of
+	// its partition.
 	OnSent func(Finding, time.Time)
 }
 
-// Notifier is the stage from findings to people. Every finding gets one message:
-// what was sent is recorded before its offset is committed, and what is recorded
-// is not sent again. A finding can be sent twice only where the process dies, or
-// the sink's answer is lost, between the sink's taking it and the record. None
-// is ever given up: while the sink fails, its partition waits and tries again.
+// Notifier is the stage from findings to people. Every finding gets one message,
+// which later revisions of the finding edit: what was sent is recorded before its
+// offset is committed, and what is recorded is not sent again. A finding can be
+// sent twice only where the process dies, or the sink's answer is lost, between
+// the sink's taking it and the record. None is ever given up: while the sink
+// fails, its partition waits and tries again. Only an edit is, where the message
+// is gone.
 type Notifier struct {
 	cfg     Config
 	deps    Deps
@@ -82,69 +84,16 @@ func (n *Notifier) claim(ctx context.Context, c stream.Claim) error {
 	if err != nil {
 		return err
 	}
+	d := &desk{Notifier: n, claim: c, sent: sent, waiting: map[string]update{}}
 	for {
-		recs, err := c.Next(ctx, n.cfg.Batch, gather)
+		recs, err := d.read(ctx)
 		if err != nil {
 			return fmt.Errorf("read alerts: %w", err)
 		}
-		if err := n.batch(ctx, c, sent, recs); err != nil {
+		if err := d.batch(ctx, recs); err != nil {
 			return err
 		}
 	}
-}
-
-// batch sends what the records say and then commits them.
-func (n *Notifier) batch(ctx context.Context, c stream.Claim, sent *ledger, recs []stream.Record) error {
-	waiting := c.Lag() + int64(len(recs))
-	n.metrics.waiting(c.Partition(), waiting)
-	fresh, old, err := n.sort(ctx, sent, recs)
-	if err != nil {
-		return err
-	}
-	waiting -= int64(len(recs) - len(fresh) - len(old))
-	for i := range fresh {
-		if err := n.alert(ctx, sent, &fresh[i]); err != nil {
-			return err
-		}
-		waiting--
-		n.metrics.waiting(c.Partition(), waiting)
-	}
-	if err := n.digest(ctx, sent, old); err != nil {
-		return err
-	}
-	if err := c.Commit(ctx, recs[len(recs)-1].Offset+1); err != nil {
-		return fmt.Errorf("commit alerts: %w", err)
-	}
-	n.metrics.waiting(c.Partition(), c.Lag())
-	return n.persist(ctx, "forgetting what was sent long ago", func() error { return sent.prune(ctx, n.deps.Clock()) })
-}
-
-// sort reads the findings that were not sent yet: those that get a message of
-// their own, and those that are too old for one.
-func (n *Notifier) sort(ctx context.Context, sent *ledger, recs []stream.Record) (fresh, old []Finding, err error) {
-	seen := map[string]bool{}
-	for i := range recs {
-		f, err := DecodeOCSF(recs[i].Value)
-		if err != nil {
-			if err := n.bury(ctx, &recs[i], err); err != nil {
-				return nil, nil, err
-			}
-			continue
-		}
-		if seen[f.ID] || sent.has(f.ID) {
-			n.metrics.repeats.Inc()
-			continue
-		}
-		seen[f.ID] = true
-		if !f.Detected.IsZero() && n.deps.Clock().Sub(f.Detected) > n.cfg.MaxAge {
-			old = append(old, f)
-		} else {
-			fresh = append(fresh, f)
-		}
-	}
-	// The worst come first, because a sink may take a second for each.
-	slices.SortStableFunc(fresh, func(a, b Finding) int { return b.Rule.Level.rank() - a.Rule.Level.rank() })
-	return fresh, old, nil
 }
 
 // bury writes the dead letter of a record that is no finding.
@@ -163,66 +112,41 @@ func (n *Notifier) bury(ctx context.Context, rec *stream.Record, cause error) er
 	return err
 }
 
-// alert sends one finding in a message of its own.
-func (n *Notifier) alert(ctx context.Context, sent *ledger, f *Finding) error {
-	receipt, err := n.deliver(ctx, NewMessage(f, n.cfg.ConsoleURL))
-	if err != nil {
-		return err
-	}
-	if err := n.persist(ctx, "recording a sent alert", func() error { return sent.record(ctx, receipt, f.ID) }); err != nil {
-		return err
-	}
-	n.metrics.delivered(n.deps.Sink.Name(), f, receipt.Time)
-	if n.deps.OnSent != nil {
-		n.deps.OnSent(*f, receipt.Time)
-	}
-	return nil
-}
-
-// digest sends the old findings in one message.
-func (n *Notifier) digest(ctx context.Context, sent *ledger, old []Finding) error {
-	if len(old) == 0 {
-		return nil
-	}
-	m := NewDigest(old, n.cfg.MaxAge, n.cfg.ConsoleURL)
-	receipt, err := n.deliver(ctx, m)
-	if err != nil {
-		return err
-	}
-	receipt.Digest = m.ID
-	ids := make([]string, len(old))
-	for i := range old {
-		ids[i] = old[i].ID
-	}
-	if err := n.persist(ctx, "recording a sent digest", func() error { return sent.record(ctx, receipt, ids...) }); err != nil {
-		return err
-	}
-	n.metrics.digested.WithLabelValues(n.deps.Sink.Name()).Add(float64(len(old)))
-	for i := range old {
-		if n.deps.OnSent != nil {
-			n.deps.OnSent(old[i], receipt.Time)
-		}
-	}
-	return nil
-}
-
 // deliver sends a message until the sink takes it or ctx ends.
 func (n *Notifier) deliver(ctx context.Context, m Message) (Receipt, error) {
+	r := Receipt{Sink: n.deps.Sink.Name()}
+	err := n.insist(ctx, m.ID, func() (err error) {
+		r.Ref, err = n.deps.Sink.Send(ctx, m)
+		return err
+	})
+	r.Time = n.now()
+	return r, err
+}
+
+// now is the time as receipts have it.
+func (n *Notifier) now() time.Time { return n.deps.Clock().UTC().Truncate(time.Millisecond) }
+
+// insist asks the sink for something until it is done, the message it is about
+// is gone, or ctx ends.
+func (n *Notifier) insist(ctx context.Context, id string, try func() error) error {
 	name := n.deps.Sink.Name()
 	for attempt := 0; ; attempt++ {
-		ref, err := n.deps.Sink.Send(ctx, m)
+		err := try()
 		if err == nil {
 			n.recovered(name)
-			return Receipt{Time: n.deps.Clock().UTC().Truncate(time.Millisecond), Sink: name, Ref: ref}, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return Receipt{}, ctx.Err()
+			return ctx.Err()
 		}
 		n.metrics.failed(name, reason(err))
+		if gone(err) {
+			return err
+		}
 		pause := n.pause(attempt, err)
-		n.complain(name, m.ID, err, pause)
+		n.complain(name, id, err, pause)
 		if err := sleep(ctx, pause); err != nil {
-			return Receipt{}, err
+			return err
 		}
 	}
 }

@@ -30,7 +30,11 @@ type recorder struct {
 	mu   sync.Mutex
 	sent []alert.Message // guarded by mu
 	at   []time.Time     // guarded by mu; of every attempt
-	fail func(attempt int, m alert.Message) error
+	// edited are the edits, as "place: status".
+	edited []string // guarded by mu
+	fail   func(attempt int, m alert.Message) error
+	// failEdit, where it is set, is asked before every edit.
+	failEdit func(m alert.Message) error
 }
 
 func (r *recorder) Name() string { return "recorder" }
@@ -46,6 +50,24 @@ func (r *recorder) Send(_ context.Context, m alert.Message) (alert.Ref, error) {
 	}
 	r.sent = append(r.sent, m)
 	return alert.Ref{Channel: "c", Message: fmt.Sprint(len(r.sent))}, nil
+}
+
+func (r *recorder) Update(_ context.Context, ref alert.Ref, m alert.Message) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failEdit != nil {
+		if err := r.failEdit(m); err != nil {
+			return err
+		}
+	}
+	r.edited = append(r.edited, ref.Message+": "+m.Status)
+	return nil
+}
+
+func (r *recorder) edits() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.edited)
 }
 
 func (r *recorder) ids() []string {
@@ -527,9 +549,9 @@ func TestConfig(t *testing.T) {
 	if err := alert.DefaultConfig().Validate(); err != nil {
 		t.Errorf("the default config: %v", err)
 	}
-	bad := alert.Config{ConsoleURL: "javascript:alert(1)", MaxAge: -1, Batch: -1, FirstRetry: time.Hour, Standstill: -1, Memory: -2}
+	bad := alert.Config{ConsoleURL: "javascript:alert(1)", MaxAge: -1, MinUpdate: -1, Batch: -1, FirstRetry: time.Hour, Standstill: -1, Memory: -2}
 	err := bad.Validate()
-	for _, want := range []string{"console_url", "max_age", "batch", "retries", "standstill", "memory"} {
+	for _, want := range []string{"console_url", "max_age", "min_update", "batch", "retries", "standstill", "memory"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not in %v", want, err)
 		}

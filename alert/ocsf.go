@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -14,15 +15,25 @@ import (
 	"github.com/crmwatch/crmwatch/event"
 )
 
+// maxRevision bounds a revision to what the archive's column holds.
+const maxRevision = math.MaxInt32
+
 // EncodeOCSF writes the finding as it lies on the topic of alerts: an OCSF 1.5.0
-// Detection Finding (class 2004, activity Create) with the host profile, which
-// the actor needs. Every fact is in the attribute that OCSF has for it, and what
-// OCSF has none for is in unmapped.crmwatch, so that DecodeOCSF gives the same
-// finding back, its times to the millisecond. Equal findings have equal bytes.
-// Bytes that are not UTF-8 become U+FFFD.
+// Detection Finding (class 2004) with the host profile, which the actor needs.
+// Every fact is in the attribute that OCSF has for it, and what OCSF has none for
+// is in unmapped.crmwatch, so that DecodeOCSF gives the same finding back, its
+// times to the millisecond and its state spelt out. Equal findings have equal
+// bytes. Bytes that are not UTF-8 become U+FFFD.
+//
+// Every revision is an event of its own to OCSF: finding_info.uid stays, the
+// activity is Create, Update or Close, and metadata has the revision as sequence
+// and in its uid, because consumers take events of one uid for copies.
 func EncodeOCSF(f Finding) ([]byte, error) {
 	if f.ID == "" {
 		return nil, errors.New("encode finding: it has no id")
+	}
+	if f.Revision < 0 || f.Revision > maxRevision {
+		return nil, fmt.Errorf("encode finding %s: revision %d is outside 0 to %d", f.ID, f.Revision, maxRevision)
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -41,11 +52,17 @@ func DecodeOCSF(b []byte) (Finding, error) {
 	if err := json.Unmarshal(b, &o); err != nil {
 		return Finding{}, jsonError(err)
 	}
-	if o.ClassUID != ocsfClass || o.TypeUID != ocsfType {
-		return Finding{}, &event.DecodeError{Field: "type_uid", Reason: event.BadValue, Msg: "is not that of a new Detection Finding, 200401"}
-	}
-	if o.Info.UID == "" {
+	activity := o.TypeUID - ocsfClass*100
+	switch {
+	case o.ClassUID != ocsfClass || activity < ocsfCreate || activity > ocsfClose:
+		return Finding{}, &event.DecodeError{
+			Field: "type_uid", Reason: event.BadValue,
+			Msg: "is not that of a Detection Finding that is created, updated or closed: 200401, 200402 or 200403",
+		}
+	case o.Info.UID == "":
 		return Finding{}, &event.DecodeError{Field: "finding_info.uid", Reason: event.Missing, Msg: "is required"}
+	case o.Metadata.Sequence < 0 || o.Metadata.Sequence > maxRevision:
+		return Finding{}, &event.DecodeError{Field: "metadata.sequence", Reason: event.BadValue, Msg: "is no revision"}
 	}
 	return o.finding(), nil
 }
@@ -66,24 +83,24 @@ func jsonError(err error) error {
 func toOCSF(f *Finding) *ocsfFinding {
 	start, end := millis(f.Start), millis(f.End)
 	o := &ocsfFinding{
-		ActivityID: 1, ActivityName: "Create",
 		CategoryUID: 2, CategoryName: "Findings",
-		ClassUID: ocsfClass, ClassName: "Detection Finding",
-		TypeUID: ocsfType, TypeName: "Detection Finding: Create",
-		StatusID: 1, Status: "New", IsAlert: true,
+		ClassUID: ocsfClass, ClassName: "Detection Finding", IsAlert: true,
 		Time: firstOf(millis(f.Detected), end, start), StartTime: start, EndTime: end,
 		Count: f.Count, Message: f.Summary(),
 		Metadata: ocsfMetadata{
-			Version: ocsfVersion, UID: f.ID, TenantUID: f.Tenant, LoggedTime: millis(f.Detected),
+			Version: ocsfVersion, UID: f.eventUID(), Sequence: f.Revision, TenantUID: f.Tenant, LoggedTime: millis(f.Detected),
 			Product:  ocsfProduct{Name: "crmwatch", VendorName: "crmwatch"},
 			Profiles: []string{"host"},
 		},
 		Info: ocsfInfo{
 			UID: f.ID, Title: f.Rule.Title, Analytic: toAnalytic(&f.Rule), Attacks: attacks(f.Rule.Tags),
 			Created: millis(f.Detected), FirstSeen: start, LastSeen: end, DataSources: f.Sources,
-			RelatedEvents: toRelated(f.Events), RelatedCount: f.Count,
+			RelatedEvents: toRelated(f), RelatedCount: f.Count,
 		},
 	}
+	o.ActivityID, o.ActivityName = f.activity()
+	o.TypeUID, o.TypeName = ocsfClass*100+o.ActivityID, o.ClassName+": "+o.ActivityName
+	o.StatusID, o.Status = f.status()
 	o.SeverityID, o.Severity = severity(f.Rule.Level)
 	if !f.Start.IsZero() && f.End.After(f.Start) {
 		o.Duration = *end - *start
@@ -91,7 +108,7 @@ func toOCSF(f *Finding) *ocsfFinding {
 	rest := &o.Unmapped.Crmwatch
 	*rest = ocsfRest{
 		Action: f.Action, Rows: f.Rows, Bytes: f.Bytes, Measured: f.Measured, Threshold: f.Threshold, Unit: f.Unit,
-		ObjectTypes: f.ObjectTypes, Countries: f.Countries, UserAgents: f.UserAgents, Reasons: f.Reasons,
+		Uncertainty: f.Uncertainty, ObjectTypes: f.ObjectTypes, Countries: f.Countries, UserAgents: f.UserAgents, Reasons: f.Reasons,
 		Rule: ocsfRuleRest{
 			FalsePositives: f.Rule.FalsePositives, Tags: f.Rule.Tags, Author: f.Rule.Author,
 			References: f.Rule.References, Response: f.Rule.Response,
@@ -110,10 +127,10 @@ func toOCSF(f *Finding) *ocsfFinding {
 func (o *ocsfFinding) finding() Finding {
 	rest := &o.Unmapped.Crmwatch
 	f := Finding{
-		ID: o.Info.UID, Tenant: o.Metadata.TenantUID,
+		ID: o.Info.UID, Tenant: o.Metadata.TenantUID, Revision: o.Metadata.Sequence, State: o.state(),
 		Start: moment(o.StartTime), End: moment(o.EndTime), Detected: moment(o.Metadata.LoggedTime),
 		Count: o.Count, Rows: rest.Rows, Bytes: rest.Bytes,
-		Measured: rest.Measured, Threshold: rest.Threshold, Unit: rest.Unit,
+		Measured: rest.Measured, Threshold: rest.Threshold, Unit: rest.Unit, Uncertainty: rest.Uncertainty,
 		Action: rest.Action, Sources: o.Info.DataSources, ObjectTypes: rest.ObjectTypes,
 		IPs: rest.IPs, Countries: rest.Countries, UserAgents: rest.UserAgents, Apps: rest.Apps, Reasons: rest.Reasons,
 		Rule: Rule{
@@ -127,7 +144,7 @@ func (o *ocsfFinding) finding() Finding {
 		f.Rule.ID, f.Rule.Name, f.Rule.Version, f.Rule.Description = a.UID, a.Name, a.Version, a.Desc
 	}
 	for i := range o.Info.RelatedEvents {
-		f.Events = append(f.Events, o.Info.RelatedEvents[i].ref())
+		o.Info.RelatedEvents[i].into(&f)
 	}
 	o.Actor.into(&f.Subject)
 	for i := range o.Evidences {
@@ -145,13 +162,76 @@ func toAnalytic(r *Rule) *ocsfAnalytic {
 	return &ocsfAnalytic{TypeID: 1, Type: "Rule", UID: r.ID, Name: r.Name, Version: r.Version, Desc: r.Description}
 }
 
-// The names of the tags on a related event.
+// eventUID names the revision among all events.
+func (f *Finding) eventUID() string {
+	if f.Revision == 0 {
+		return f.ID
+	}
+	return f.ID + "/" + strconv.Itoa(f.Revision)
+}
+
+// activity is what a revision does to the finding. Closed and Withdrawn both
+// close it, and their status tells them apart.
+func (f *Finding) activity() (id int, caption string) {
+	switch {
+	case f.State == Closed || f.State == Withdrawn:
+		return ocsfClose, "Close"
+	case f.Revision > 0:
+		return ocsfUpdate, "Update"
+	default:
+		return ocsfCreate, "Create"
+	}
+}
+
+// status is what has become of the finding in the eyes of people. One whose
+// burst is over is still New: that it went quiet does not mean that anybody has
+// looked at it, and a SIEM must not count it as done.
+func (f *Finding) status() (id int, caption string) {
+	if f.State == Withdrawn {
+		return ocsfSuppressed, "Suppressed"
+	}
+	return ocsfNew, "New"
+}
+
+func (o *ocsfFinding) state() State {
+	switch {
+	case o.TypeUID != ocsfClass*100+ocsfClose:
+		return Open
+	case o.StatusID == ocsfSuppressed:
+		return Withdrawn
+	default:
+		return Closed
+	}
+}
+
+// The names of the tags on a related event. One with a relation is no event but
+// another finding; its value says which.
 const (
-	tagAction = "crmwatch.action"
-	tagRows   = "crmwatch.rows"
+	tagAction   = "crmwatch.action"
+	tagRows     = "crmwatch.rows"
+	tagRelation = "crmwatch.relation"
+
+	replaces   = "replaces"
+	replacedBy = "replaced_by"
 )
 
-func toRelated(events []EventRef) []ocsfRelated {
+// toRelated lists the events and then the other findings, for which OCSF has no
+// list of their own.
+func toRelated(f *Finding) []ocsfRelated {
+	related := toRelatedEvents(f.Events)
+	add := func(id, relation string) {
+		related = append(related, ocsfRelated{UID: id, TypeUID: ocsfClass*100 + ocsfCreate, Tags: []ocsfTag{{tagRelation, relation}}})
+	}
+	for _, id := range f.Replaces {
+		add(id, replaces)
+	}
+	if f.ReplacedBy != "" {
+		add(f.ReplacedBy, replacedBy)
+	}
+	return related
+}
+
+func toRelatedEvents(events []EventRef) []ocsfRelated {
 	var related []ocsfRelated
 	for _, e := range events {
 		r := ocsfRelated{UID: e.ID, TypeUID: e.Action.TypeUID(), Created: millis(e.Time)}
@@ -164,6 +244,22 @@ func toRelated(events []EventRef) []ocsfRelated {
 		related = append(related, r)
 	}
 	return related
+}
+
+func (r *ocsfRelated) into(f *Finding) {
+	for _, t := range r.Tags {
+		if t.Name != tagRelation {
+			continue
+		}
+		switch t.Value {
+		case replaces:
+			f.Replaces = append(f.Replaces, r.UID)
+		case replacedBy:
+			f.ReplacedBy = r.UID
+		}
+		return
+	}
+	f.Events = append(f.Events, r.ref())
 }
 
 func (r *ocsfRelated) ref() EventRef {

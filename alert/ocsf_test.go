@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -76,9 +77,11 @@ func number(o map[string]any, name string) int {
 // https://schema.ocsf.io/1.5.0/classes/detection_finding.
 func checkCaptions(o map[string]any) error {
 	want := map[string]string{
-		"class_name": "Detection Finding", "category_name": "Findings", "activity_name": "Create",
-		"type_name": "Detection Finding: Create", "status": "New",
+		"class_name": "Detection Finding", "category_name": "Findings",
+		"activity_name": map[int]string{1: "Create", 2: "Update", 3: "Close"}[number(o, "activity_id")],
+		"status":        map[int]string{1: "New", 3: "Suppressed"}[number(o, "status_id")],
 	}
+	want["type_name"] = "Detection Finding: " + want["activity_name"]
 	severities := map[int]string{0: "Unknown", 1: "Informational", 2: "Low", 3: "Medium", 4: "High", 5: "Critical", 6: "Fatal"}
 	if s, ok := severities[number(o, "severity_id")]; ok {
 		want["severity"] = s
@@ -143,6 +146,9 @@ func samples() map[string]alert.Finding {
 	for i, attack := range alerttest.Attacks() {
 		all[fmt.Sprintf("hostile-%d", i)] = alerttest.Hostile(attack)
 	}
+	for i, f := range alerttest.Amended() {
+		all[fmt.Sprintf("amended-%d", i)] = f
+	}
 	return all
 }
 
@@ -201,7 +207,7 @@ func TestOCSFCheckFindsMistakes(t *testing.T) {
 }
 
 func TestOCSFGolden(t *testing.T) {
-	for _, name := range []string{"mass-export", "ghost-account", "bare"} {
+	for _, name := range []string{"mass-export", "ghost-account", "bare", "amended-1", "amended-3", "amended-4"} {
 		b, err := alert.EncodeOCSF(samples()[name])
 		if err != nil {
 			t.Fatal(err)
@@ -269,6 +275,9 @@ func validText(f alert.Finding) alert.Finding {
 	b, _ := json.Marshal(f)
 	var valid alert.Finding
 	_ = json.Unmarshal(b, &valid)
+	if valid.State != alert.Closed && valid.State != alert.Withdrawn {
+		valid.State = alert.Open
+	}
 	return valid
 }
 
@@ -289,7 +298,12 @@ func drawFinding(t *rapid.T) alert.Finding {
 	})
 	s := func(name string) string { return text.Draw(t, name) }
 	f := alert.Finding{
-		ID: "x" + s("id"), Tenant: s("tenant"), Start: at.Draw(t, "start"), End: at.Draw(t, "end"), Detected: at.Draw(t, "detected"),
+		Revision:    rapid.OneOf(rapid.Just(0), rapid.IntRange(0, math.MaxInt32)).Draw(t, "revision"),
+		State:       rapid.SampledFrom([]alert.State{"", alert.Open, alert.Closed, alert.Withdrawn, "strange"}).Draw(t, "state"),
+		Replaces:    texts.Draw(t, "replaces"),
+		ReplacedBy:  s("replaced by"),
+		Uncertainty: rapid.Float64().Draw(t, "uncertainty"),
+		ID:          "x" + s("id"), Tenant: s("tenant"), Start: at.Draw(t, "start"), End: at.Draw(t, "end"), Detected: at.Draw(t, "detected"),
 		Count: number.Draw(t, "count"), Rows: number.Draw(t, "rows"), Bytes: number.Draw(t, "bytes"),
 		Measured: number.Draw(t, "measured"), Threshold: number.Draw(t, "threshold"), Unit: s("unit"),
 		Action: event.Action(s("action")), Sources: texts.Draw(t, "sources"), ObjectTypes: texts.Draw(t, "types"),
@@ -323,7 +337,10 @@ func TestDecodeOCSFRefuses(t *testing.T) {
 		"an array":       {`["` + canary + `"]`, event.WrongType},
 		"a text":         {`"` + canary + `"`, event.WrongType},
 		"another class":  {`{"class_uid":6001,"type_uid":600107,"message":"` + canary + `"}`, event.BadValue},
-		"an update":      {`{"class_uid":2004,"type_uid":200402,"finding_info":{"uid":"x"}}`, event.BadValue},
+		"no activity":    {`{"class_uid":2004,"type_uid":200400,"finding_info":{"uid":"x"}}`, event.BadValue},
+		"another thing":  {`{"class_uid":2004,"type_uid":200499,"finding_info":{"uid":"` + canary + `"}}`, event.BadValue},
+		"before 0":       {`{"class_uid":2004,"type_uid":200402,"metadata":{"sequence":-4711},"finding_info":{"uid":"x"}}`, event.BadValue},
+		"no revision":    {`{"class_uid":2004,"type_uid":200402,"metadata":{"sequence":4711471147},"finding_info":{"uid":"x"}}`, event.BadValue},
 		"no id":          {`{"class_uid":2004,"type_uid":200401,"message":"` + canary + `"}`, event.Missing},
 		"a wrong type":   {`{"class_uid":2004,"type_uid":200401,"count":"` + canary + `"}`, event.WrongType},
 		"too big":        {`{"class_uid":2004,"type_uid":200401,"count":47114711471147114711}`, event.WrongType},
@@ -353,6 +370,66 @@ func TestDecodeOCSFIgnoresWhatItDoesNotKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(alerttest.Bare(), f); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestOCSFLifeCycle holds what consumers other than crmwatch go by.
+func TestOCSFLifeCycle(t *testing.T) {
+	type life struct{ uid, event, activity, status, related any }
+	f := alerttest.MassExport()
+	other := event.Hash("other")
+	cases := map[string]struct {
+		change func(*alert.Finding)
+		want   life
+	}{
+		"new":       {func(*alert.Finding) {}, life{f.ID, f.ID, 1., 1., nil}},
+		"amended":   {func(f *alert.Finding) { f.Revision = 1 }, life{f.ID, f.ID + "/1", 2., 1., nil}},
+		"joined":    {func(f *alert.Finding) { f.Revision, f.Replaces = 2, []string{other} }, life{f.ID, f.ID + "/2", 2., 1., other}},
+		"closed":    {func(f *alert.Finding) { f.Revision, f.State = 3, alert.Closed }, life{f.ID, f.ID + "/3", 3., 1., nil}},
+		"withdrawn": {func(f *alert.Finding) { f.Revision, f.State, f.ReplacedBy = 4, alert.Withdrawn, other }, life{f.ID, f.ID + "/4", 3., 3., other}},
+	}
+	for name, c := range cases {
+		f := alerttest.MassExport()
+		c.change(&f)
+		b, err := alert.EncodeOCSF(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o map[string]any
+		if err := json.Unmarshal(b, &o); err != nil {
+			t.Fatal(err)
+		}
+		info := o["finding_info"].(map[string]any)
+		got := life{info["uid"], o["metadata"].(map[string]any)["uid"], o["activity_id"], o["status_id"], nil}
+		related := info["related_events"].([]any)
+		if last := related[len(related)-1].(map[string]any); last["type_uid"] == 200401. {
+			got.related = last["uid"]
+		}
+		if got != c.want {
+			t.Errorf("%s: %+v, not %+v", name, got, c.want)
+		}
+	}
+}
+
+func TestEncodeOCSFNeedsARevision(t *testing.T) {
+	for _, revision := range []int{-1, math.MaxInt32 + 1} {
+		f := alerttest.Bare()
+		f.Revision = revision
+		if _, err := alert.EncodeOCSF(f); err == nil {
+			t.Errorf("revision %d was encoded", revision)
+		}
+	}
+}
+
+// TestDecodeOCSFOfAnEarlierVersion: a topic keeps what crmwatch wrote before
+// findings could be amended.
+func TestDecodeOCSFOfAnEarlierVersion(t *testing.T) {
+	f, err := alert.DecodeOCSF([]byte(`{"class_uid":2004,"type_uid":200401,"activity_id":1,"metadata":{"uid":"x"},"finding_info":{"uid":"x"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(alert.Finding{ID: "x", State: alert.Open}, f); diff != "" {
 		t.Error(diff)
 	}
 }

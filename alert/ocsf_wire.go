@@ -6,7 +6,19 @@ import "github.com/crmwatch/crmwatch/event"
 const (
 	ocsfVersion = "1.5.0"
 	ocsfClass   = 2004
-	ocsfType    = ocsfClass*100 + 1
+)
+
+// The activities of a Detection Finding.
+const (
+	ocsfCreate = 1
+	ocsfUpdate = 2
+	ocsfClose  = 3
+)
+
+// The statuses of a finding that crmwatch gives.
+const (
+	ocsfNew        = 1
+	ocsfSuppressed = 3
 )
 
 // ocsfFinding is an OCSF Detection Finding, as far as crmwatch writes one. The
@@ -46,6 +58,7 @@ type ocsfMetadata struct {
 	Product    ocsfProduct `json:"product"`
 	Profiles   []string    `json:"profiles"`
 	UID        string      `json:"uid"`
+	Sequence   int         `json:"sequence,omitempty"` // the revision
 	TenantUID  string      `json:"tenant_uid,omitempty"`
 	LoggedTime *int64      `json:"logged_time,omitempty"`
 }
@@ -151,6 +164,7 @@ type ocsfRest struct {
 	Measured    int64           `json:"measured,omitempty"`
 	Threshold   int64           `json:"threshold,omitempty"`
 	Unit        string          `json:"unit,omitempty"`
+	Uncertainty float64         `json:"uncertainty,omitempty"`
 	ObjectTypes []string        `json:"object_types,omitempty"`
 	Countries   []string        `json:"countries,omitempty"`
 	UserAgents  []string        `json:"user_agents,omitempty"`

@@ -137,14 +137,14 @@ func (f *Finding) limit() string {
 		return ""
 	}
 	unit := Plain(f.Unit, maxName)
-	said := unit == "rows" && f.Measured == f.Rows || unit == "events" && f.Measured == f.Count && f.Rows == 0
+	said := f.margin() == "" && (unit == "rows" && f.Measured == f.Rows || unit == "events" && f.Measured == f.Count && f.Rows == 0)
 	text := ""
 	switch {
 	case said:
 	case unit == "days":
 		text = " after " + counted(f.Measured, "day") + " without activity"
 	default:
-		text = ", " + amount(f.Measured, unit)
+		text = ", " + f.amount(f.Measured, unit)
 	}
 	if f.Threshold == 0 {
 		return text
@@ -155,8 +155,7 @@ func (f *Finding) limit() string {
 	return text + ", threshold " + thousands(f.Threshold)
 }
 
-// amount writes a number with the unit of a rule: a plural noun, or "different"
-// and the name of a field.
+// amount writes an exact number with the unit of a rule.
 func amount(n int64, unit string) string {
 	switch {
 	case unit == "bytes":

@@ -9,9 +9,6 @@ import (
 // lower reports whether the bound is one from below.
 func (b Bound) lower() bool { return b.Op == GT || b.Op == GTE }
 
-// upper reports whether the bound is one from above.
-func (b Bound) upper() bool { return b.Op == LT || b.Op == LTE }
-
 // checkRange refuses several bounds that are no range: one from below and one from
 // above.
 func (p *parser) checkRange(bounds []Bound, at []*yaml.Node) {

@@ -108,7 +108,7 @@ func (p *parser) correlationComplete(c *correlationDoc, n *yaml.Node, entries []
 	cond := find(entries, "condition")
 	inWords := cond != nil && cond.Kind == yaml.ScalarNode
 	for _, key := range []string{"type", "rules", "timespan"} {
-		if find(entries, key) == nil && !(key == "rules" && inWords) {
+		if find(entries, key) == nil && (key != "rules" || !inWords) {
 			p.problem(n, "correlation has no %q", key)
 		}
 	}

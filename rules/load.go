@@ -308,7 +308,7 @@ func (l *loader) finish(s *Set) {
 		versions = append(versions, r.ID+" "+r.Version)
 	}
 	for _, r := range l.resolved {
-		r.Correlation.Alerts = r.kept || !r.fed
+		r.Alerts = r.kept || !r.fed
 	}
 	for i, c := range s.correlations {
 		c.Index = i

@@ -58,6 +58,11 @@ var alertColumns = []column[finding]{
 	of("apps", func(f *finding) []string { return f.Apps }),
 	of("event_ids", eventIDs),
 	of("reasons", func(f *finding) []string { return f.Reasons }),
+	of("revision", func(f *finding) uint32 { return uint32(f.Revision) }), // which DecodeOCSF bounds
+	of("state", func(f *finding) string { return string(f.State) }),
+	of("replaces", func(f *finding) []string { return f.Replaces }),
+	of("replaced_by", func(f *finding) string { return f.ReplacedBy }),
+	of("uncertainty", func(f *finding) float64 { return f.Uncertainty }),
 	of("ocsf", func(f *finding) string { return f.ocsf }),
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -140,6 +141,10 @@ func crashAfter(t *testing.T, db *DB, files fs.FS, n int, journalled bool) {
 }
 
 func TestMigrateRefuses(t *testing.T) {
+	shipped := slices.Sorted(maps.Keys(realFiles(t)))
+	last := shipped[len(shipped)-1]
+	version := func(after int) string { return strconv.Itoa(len(shipped) + after) }
+	file := func(after int, words string) string { return fmt.Sprintf("%04d%s", len(shipped)+after, words) }
 	for name, tt := range map[string]struct {
 		change func(fstest.MapFS)
 		want   []string
@@ -149,28 +154,28 @@ func TestMigrateRefuses(t *testing.T) {
 			[]string{"0003_alerts_log.sql", "must never change"},
 		},
 		"a database newer than the binary": {
-			func(f fstest.MapFS) { delete(f, "0008_dead_letters.sql") },
-			[]string{"schema version 8 (0008_dead_letters.sql)", "knows only up to 7", "use a newer crmwatch"},
+			func(f fstest.MapFS) { delete(f, last) },
+			[]string{"schema version " + version(-1) + " (" + last + ")", "knows only up to " + version(-2), "use a newer crmwatch"},
 		},
 		"a gap": {
-			func(f fstest.MapFS) { f["0010_x.sql"] = f["0002_events.sql"] },
-			[]string{"0010_x.sql", "number must be 0009"},
+			func(f fstest.MapFS) { f[file(1, "_x.sql")] = f["0002_events.sql"] },
+			[]string{file(1, "_x.sql"), "number must be " + file(0, "")},
 		},
 		"two of one number": {
 			func(f fstest.MapFS) { f["0002_zz.sql"] = f["0002_events.sql"] },
 			[]string{"0002_zz.sql", "number must be 0003"},
 		},
 		"a bad name": {
-			func(f fstest.MapFS) { f["0009-x.sql"] = f["0002_events.sql"] },
-			[]string{"0009-x.sql", "NNNN_words.sql"},
+			func(f fstest.MapFS) { f[file(0, "-x.sql")] = f["0002_events.sql"] },
+			[]string{file(0, "-x.sql"), "NNNN_words.sql"},
 		},
 		"a bad template": {
-			func(f fstest.MapFS) { f["0009_x.sql"] = &fstest.MapFile{Data: []byte("SELECT {{nothing}}")} },
-			[]string{"0009_x.sql", "nothing"},
+			func(f fstest.MapFS) { f[file(0, "_x.sql")] = &fstest.MapFile{Data: []byte("SELECT {{nothing}}")} },
+			[]string{file(0, "_x.sql"), "nothing"},
 		},
 		"a failing statement": {
-			func(f fstest.MapFS) { f["0009_x.sql"] = &fstest.MapFile{Data: []byte("CREATE TABEL x")} },
-			[]string{"apply 0009_x.sql"},
+			func(f fstest.MapFS) { f[file(0, "_x.sql")] = &fstest.MapFile{Data: []byte("CREATE TABEL x")} },
+			[]string{"apply " + file(0, "_x.sql")},
 		},
 		"none": {
 			func(f fstest.MapFS) { clear(f) },
@@ -198,7 +203,7 @@ func TestMigrateRefuses(t *testing.T) {
 func TestMigrateAddsWhatIsNew(t *testing.T) {
 	db := migrated(t)
 	files := realFiles(t)
-	files["0009_more.sql"] = &fstest.MapFile{Data: []byte("ALTER TABLE events_log {{on_cluster}} ADD COLUMN IF NOT EXISTS more String")}
+	files[fmt.Sprintf("%04d_more.sql", len(files))] = &fstest.MapFile{Data: []byte("ALTER TABLE events_log {{on_cluster}} ADD COLUMN IF NOT EXISTS more String")}
 	for range 2 {
 		if err := db.migrate(t.Context(), files); err != nil {
 			t.Fatal(err)

@@ -19,8 +19,8 @@ func (db *DB) CountEvents(ctx context.Context) (int64, error) {
 	return int64(n), failed("count events", err)
 }
 
-// Alerts are the alerts detected at since or later, oldest first, each once. An
-// error ends the sequence.
+// Alerts are the alerts detected at since or later, oldest first, each once and in
+// its newest revision. An error ends the sequence.
 func (db *DB) Alerts(ctx context.Context, since time.Time) iter.Seq2[alert.Finding, error] {
 	const q = `SELECT ocsf FROM alerts WHERE detected >= fromUnixTimestamp64Milli(?, 'UTC') ORDER BY detected, id`
 	return each(ctx, db, "read alerts", func(rows driver.Rows) (alert.Finding, error) {

@@ -4,6 +4,7 @@ package alerttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -19,6 +20,10 @@ type Harness struct {
 	// sees it, with white space and frames reduced to single blanks, and without
 	// the escapes of the medium.
 	Seen func() string
+	// Messages is how many messages a reader has been sent; edits make no more.
+	Messages func() int
+	// Lose takes the message at ref away, nil where the medium cannot.
+	Lose func(ref alert.Ref)
 	// Write is how the medium writes a text that cannot act, nil for as it is.
 	Write func(text string) string
 	// Inert fails the test if anything that was delivered could act: markup,
@@ -44,6 +49,10 @@ func Sink(t *testing.T, open func(t *testing.T) Harness) {
 	t.Run("draws what is too much", func(t *testing.T) { drawsMuch(t, open) })
 	t.Run("makes hostile findings inert", func(t *testing.T) { hostileFindings(t, open) })
 	t.Run("makes hostile messages inert", func(t *testing.T) { hostileMessages(t, open) })
+	t.Run("shows what has become of an alert", func(t *testing.T) { showsStatus(t, open) })
+	t.Run("edits what it sent", func(t *testing.T) { edits(t, open) })
+	t.Run("makes hostile edits inert", func(t *testing.T) { hostileEdits(t, open) })
+	t.Run("says that a message is gone", func(t *testing.T) { saysGone(t, open) })
 	t.Run("obeys its context", func(t *testing.T) { obeysContext(t, open) })
 	t.Run("is safe for concurrent use", func(t *testing.T) { concurrent(t, open) })
 }
@@ -80,7 +89,7 @@ func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
 
 // texts lists what of a message has to be drawn.
 func texts(m *alert.Message) []string {
-	all := []string{m.Title, m.Summary, m.Advice}
+	all := []string{m.Title, m.Status, m.Summary, m.Advice}
 	for _, s := range m.Sections {
 		all = append(all, s.Heading)
 		for _, f := range s.Facts {
@@ -156,6 +165,87 @@ func drawsMuch(t *testing.T, open func(t *testing.T) Harness) {
 	h.Inert(t, nil)
 }
 
+// showsStatus sends alerts that were over before anybody was told.
+func showsStatus(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
+	for _, f := range Amended() {
+		h := open(t)
+		m := alert.NewMessage(&f, ConsoleURL)
+		send(t, h, m)
+		expect(t, h, texts(&m)...)
+		h.Inert(t, m.Links)
+	}
+}
+
+// edits takes one message through everything that can become of an alert.
+func edits(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
+	h := open(t)
+	f := MassExport()
+	m := alert.NewMessage(&f, ConsoleURL)
+	ref := send(t, h, m)
+	links := m.Links
+	for _, later := range Amended() {
+		m := alert.NewUpdate(&later, alert.Told{Count: f.Count, Measured: f.Measured}, ConsoleURL)
+		for range 2 { // a repetition changes nothing
+			if err := h.Sink.Update(t.Context(), ref, m); err != nil {
+				t.Fatalf("update: %v", err)
+			}
+		}
+		expect(t, h, m.Status, m.Title)
+		links = append(links, m.Links...)
+		h.Inert(t, links)
+	}
+	if n := h.Messages(); n != 1 {
+		t.Errorf("a reader got %d messages, not one", n)
+	}
+}
+
+func hostileEdits(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
+	for i, attack := range Attacks() {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			h := open(t)
+			ref := send(t, h, alert.Message{ID: "x", Title: "x"})
+			all := []alert.Message{{ID: attack, Title: attack, Status: attack, State: alert.State(attack)}}
+			for _, state := range []alert.State{alert.Open, alert.Closed, alert.Withdrawn} {
+				f := Hostile(attack)
+				f.State = state
+				all = append(all, alert.NewUpdate(&f, alert.Told{Count: 1, Measured: 1}, ConsoleURL))
+			}
+			for _, m := range all {
+				if err := h.Sink.Update(t.Context(), ref, m); err != nil {
+					t.Fatalf("update: %v", err)
+				}
+				h.Inert(t, m.Links)
+			}
+		})
+	}
+}
+
+func saysGone(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
+	h := open(t)
+	if h.Lose == nil {
+		t.Skip("the medium loses nothing")
+	}
+	ref := send(t, h, alert.Message{ID: "x", Title: "x"})
+	h.Lose(ref)
+	for _, ref := range []alert.Ref{ref, {}} {
+		err := h.Sink.Update(t.Context(), ref, alert.Message{ID: "x", Title: "SECRET"})
+		failure, ok := errors.AsType[*alert.SendError](err)
+		if !ok || !failure.Gone || failure.Permanent || failure.Reason == "" {
+			t.Errorf("update of %+v: %#v, not an error that says that it is gone", ref, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("the error repeats the message: %v", err)
+		}
+	}
+	if n := h.Messages(); n != 0 {
+		t.Errorf("%d messages were sent in its place", n)
+	}
+}
+
 func hostileFindings(t *testing.T, open func(t *testing.T) Harness) {
 	t.Helper()
 	for i, attack := range Attacks() {
@@ -195,6 +285,13 @@ func obeysContext(t *testing.T, open func(t *testing.T) Harness) {
 	cancel()
 	if _, err := h.Sink.Send(ctx, alert.Message{ID: "late", Title: "Too late"}); err == nil {
 		t.Error("a message was sent after the context had ended")
+	}
+	ref := send(t, h, alert.Message{ID: "x", Title: "x"})
+	if err := h.Sink.Update(ctx, ref, alert.Message{ID: "x", Title: "Too late"}); err == nil {
+		t.Error("a message was edited after the context had ended")
+	}
+	if strings.Contains(squeeze(h.Seen()), squeeze("Too late")) {
+		t.Error("what came too late was drawn")
 	}
 }
 

@@ -21,7 +21,7 @@ func MassExport() alert.Finding {
 			Tags:           []string{"attack.collection", "attack.t1213.004", "attack.exfiltration", "attack.t1567", "crm.export"},
 			Author:         "crmwatch", References: []string{"https://runbooks.example.com/mass-export"}, Response: "freeze",
 		},
-		Tenant: "acme",
+		State: alert.Open, Tenant: "acme",
 		Subject: alert.Subject{
 			Key: "E1047", Person: "E1047", Name: "Wang Fang", Email: "wang.fang@acme.example",
 			Department: "Sales East", Role: "Account Manager", Manager: "Li Na", TimeZone: "Asia/Shanghai",
@@ -55,6 +55,33 @@ func MassExport() alert.Finding {
 	return f
 }
 
+// Amended is what can become of MassExport, in the order in which it can: it
+// goes on, it takes in another finding, it is over, and, what cannot be for one
+// finding, it is withdrawn for each of the reasons.
+func Amended() []alert.Finding {
+	amend := func(revision int, change func(*alert.Finding)) alert.Finding {
+		f := MassExport()
+		f.Revision = revision
+		change(&f)
+		return f
+	}
+	more := func(f *alert.Finding) {
+		f.Count, f.Rows, f.Measured, f.End = 240, 1_928_400, 1_928_400, f.Start.Add(3*time.Hour+30*time.Minute)
+	}
+	other := event.Hash("another")
+	return []alert.Finding{
+		amend(1, more),
+		amend(2, func(f *alert.Finding) { more(f); f.Replaces = []string{other, event.Hash("a third")} }),
+		amend(3, func(f *alert.Finding) {
+			more(f)
+			f.Measured, f.Threshold, f.Unit, f.Uncertainty = 15_312, 1_000, "different object.id", 0.02
+		}),
+		amend(4, func(f *alert.Finding) { more(f); f.State = alert.Closed }),
+		amend(5, func(f *alert.Finding) { f.State, f.ReplacedBy = alert.Withdrawn, other }),
+		amend(5, func(f *alert.Finding) { f.State = alert.Withdrawn }),
+	}
+}
+
 // GhostAccount is a finding about somebody who has left.
 func GhostAccount() alert.Finding {
 	at := time.Date(2026, 11, 24, 1, 30, 0, 0, time.UTC)
@@ -64,7 +91,7 @@ func GhostAccount() alert.Finding {
 			Title: "Account of somebody who has left reads data", Level: alert.High,
 			Tags: []string{"attack.t1078"}, Response: "freeze",
 		},
-		Tenant: "acme",
+		State: alert.Open, Tenant: "acme",
 		Subject: alert.Subject{
 			Key: "E0042", Person: "E0042", Name: "王芳", Department: "华东销售部", TimeZone: "Asia/Shanghai",
 			Employment: "left", LastDay: "2026-09-30",
@@ -83,7 +110,7 @@ func GhostAccount() alert.Finding {
 func Bare() alert.Finding {
 	at := time.Date(2026, 11, 24, 1, 30, 0, 0, time.UTC)
 	return alert.Finding{
-		ID: strings.Repeat("0", 32), Tenant: "acme",
+		ID: strings.Repeat("0", 32), State: alert.Open, Tenant: "acme",
 		Rule:    alert.Rule{ID: "r", Name: "r", Title: "Rule", Level: alert.Low},
 		Subject: alert.Subject{Key: "native:42"},
 		Start:   at, End: at, Detected: at, Count: 1, Action: event.Other,
@@ -137,5 +164,6 @@ func Hostile(attack string) alert.Finding {
 	}
 	f.Sources, f.ObjectTypes, f.IPs, f.Countries = many(8), many(8), many(8), many(8)
 	f.UserAgents, f.Apps, f.Reasons = many(8), many(8), many(40)
+	f.Replaces, f.ReplacedBy, f.Uncertainty = many(20), attack, 1e300
 	return f
 }

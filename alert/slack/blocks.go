@@ -36,6 +36,9 @@ var marks = map[alert.Level]string{
 // rich_text objects, in which Slack reads no markup and no mentions.
 func blocks(m *alert.Message) []slack.Block {
 	all := []slack.Block{slack.NewHeaderBlock(text(headline(m), maxHeader))}
+	if m.Status != "" {
+		all = append(all, slack.NewContextBlock("", text(m.Status, maxText)))
+	}
 	if m.Summary != "" {
 		all = append(all, slack.NewSectionBlock(text(m.Summary, maxText), nil, nil))
 	}
@@ -69,7 +72,13 @@ func ending(m *alert.Message) []slack.Block {
 	return all
 }
 
-func headline(m *alert.Message) string { return marks[m.Level] + m.Title }
+// headline begins with the level, unless the alert does not hold any more.
+func headline(m *alert.Message) string {
+	if m.State == alert.Withdrawn {
+		return "⚪ Withdrawn · " + m.Title
+	}
+	return marks[m.Level] + m.Title
+}
 
 // text is an object in which Slack interprets nothing, not even :emoji:.
 func text(s string, limit int) *slack.TextBlockObject {
@@ -175,8 +184,10 @@ func buttons(m *alert.Message) slack.Block {
 // the layout.
 func fallback(m *alert.Message) string {
 	lines := []string{alert.Plain(headline(m), maxHeader)}
-	if summary := alert.Plain(m.Summary, maxFallback); summary != "" {
-		lines = append(lines, summary)
+	for _, s := range []string{m.Status, m.Summary} {
+		if s = alert.Plain(s, maxFallback); s != "" {
+			lines = append(lines, s)
+		}
 	}
 	return strings.Join(lines, "\n")
 }

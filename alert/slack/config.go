@@ -20,7 +20,7 @@ type Config struct {
 	// a proxy or a test.
 	APIURL string
 	// Pace is the time between two messages, 0 for a second, which is what Slack
-	// takes in one channel.
+	// takes in one channel. Edits take a fifth longer.
 	Pace time.Duration
 }
 

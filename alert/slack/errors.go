@@ -21,6 +21,7 @@ const (
 	reasonServer      = "server_error"
 	reasonOther       = "other"
 	reasonInternal    = "internal"
+	reasonNoPlace     = "no_place"
 )
 
 // breather is how long to wait where Slack says that it is too much, but not for
@@ -56,6 +57,19 @@ var layouts = map[string]bool{
 	"invalid_metadata_format": true, "invalid_metadata_schema": true, "metadata_too_large": true, "no_text": true,
 }
 
+// places are those of the remedies that mend a channel. They do not mend an edit
+// in the channel that crmwatch wrote to before.
+var places = map[string]bool{
+	"channel_not_found": true, "not_in_channel": true, "is_archived": true,
+	"restricted_action": true, "restricted_action_thread": true, "restricted_action_read_only_channel": true,
+}
+
+// unchangeable are the errors of chat.update about the message that was to be
+// edited (https://docs.slack.dev/reference/methods/chat.update#errors).
+var unchangeable = map[string]bool{
+	"message_not_found": true, "cant_update_message": true, "edit_window_closed": true, "is_inactive": true,
+}
+
 // temporary are errors that pass.
 var temporary = map[string]bool{
 	"fatal_error": true, "internal_error": true, "service_unavailable": true, "request_timeout": true, "team_added_to_org": true,
@@ -65,6 +79,17 @@ var temporary = map[string]bool{
 func refused(err error) bool {
 	e, ok := errors.AsType[*alert.SendError](err)
 	return ok && layouts[e.Reason]
+}
+
+// lastWord makes Gone of every refusal of an edit that another try would meet
+// again; what is about the app and its token stays as it is, because it holds
+// for new messages too.
+func lastWord(err error) error {
+	e, ok := errors.AsType[*alert.SendError](err)
+	if ok && (places[e.Reason] || layouts[e.Reason] || e.Reason == reasonOther) {
+		return &alert.SendError{Reason: e.Reason, Gone: true, Err: e.Err}
+	}
+	return err
 }
 
 // explain says what went wrong without the token and without the message.
@@ -102,6 +127,8 @@ func answered(code string) *alert.SendError {
 		return &alert.SendError{Reason: reasonRate, RetryAfter: breather}
 	case layouts[code]:
 		return &alert.SendError{Reason: code}
+	case unchangeable[code]:
+		return &alert.SendError{Reason: code, Gone: true}
 	case temporary[code]:
 		return &alert.SendError{Reason: reasonInternal, Err: errors.New(code)}
 	default:

@@ -87,6 +87,8 @@ func TestConformance(t *testing.T) {
 				}
 				return b.String()
 			},
+			Messages: func() int { return len(workspace.Messages()) },
+			Lose:     func(ref alert.Ref) { workspace.Delete(ref.Message) },
 			Inert: func(t *testing.T, links []alert.Link) {
 				t.Helper()
 				inert(t, workspace, links)
@@ -191,13 +193,40 @@ func TestGolden(t *testing.T) {
 			if want := (alert.Ref{Channel: workspace.ID, Message: "1795463381.000001"}); ref != want {
 				t.Errorf("reference is %+v, not %+v", ref, want)
 			}
-			sent := workspace.Messages()[0]
-			got := map[string]any{"text": sent.Text, "blocks": sent.Blocks, "metadata": sent.Metadata}
-			for _, name := range []string{"channel", "mrkdwn", "unfurl_links", "unfurl_media"} {
-				got[name] = sent.Form.Get(name)
-			}
-			golden(t, filepath.Join("testdata", name+".json"), got)
+			golden(t, filepath.Join("testdata", name+".json"), drawn(workspace))
 		})
+	}
+}
+
+// drawn is the workspace's only message in the form of the golden files.
+func drawn(workspace *slacktest.Slack) map[string]any {
+	sent := workspace.Messages()[0]
+	all := map[string]any{"text": sent.Text, "blocks": sent.Blocks, "metadata": sent.Metadata}
+	for _, name := range []string{"channel", "ts", "mrkdwn", "unfurl_links", "unfurl_media"} {
+		if v := sent.Form.Get(name); v != "" {
+			all[name] = v
+		}
+	}
+	return all
+}
+
+// TestUpdateGolden shows a message after each thing that can become of it.
+func TestUpdateGolden(t *testing.T) {
+	workspace, sink := open(t)
+	f := alerttest.MassExport()
+	ref, err := sink.Send(t.Context(), alert.NewMessage(&f, alerttest.ConsoleURL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"updated", "absorbed", "uncertain", "closed", "joined", "withdrawn"} {
+		later := alerttest.Amended()[i]
+		if err := sink.Update(t.Context(), ref, alert.NewUpdate(&later, alert.Told{Count: f.Count, Measured: f.Measured}, alerttest.ConsoleURL)); err != nil {
+			t.Fatal(err)
+		}
+		if m := workspace.Messages(); len(m) != 1 || m[0].Edits != i+1 {
+			t.Fatalf("after %s the channel has %+v", name, m)
+		}
+		golden(t, filepath.Join("testdata", "update-"+name+".json"), drawn(workspace))
 	}
 }
 
@@ -303,6 +332,81 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestUpdateErrors: nothing is posted in the place of a message that cannot be
+// edited, and no new alert waits for an edit that Slack will always refuse.
+func TestUpdateErrors(t *testing.T) {
+	cases := map[string]struct {
+		answer          http.HandlerFunc
+		reason          string
+		gone, permanent bool
+		after           time.Duration
+	}{
+		"deleted":               {slacktest.Fail("message_not_found"), "message_not_found", true, false, 0},
+		"not ours":              {slacktest.Fail("cant_update_message"), "cant_update_message", true, false, 0},
+		"too old":               {slacktest.Fail("edit_window_closed"), "edit_window_closed", true, false, 0},
+		"a frozen conversation": {slacktest.Fail("is_inactive"), "is_inactive", true, false, 0},
+		"the channel is gone":   {slacktest.Fail("channel_not_found"), "channel_not_found", true, false, 0},
+		"left the channel":      {slacktest.Fail("not_in_channel"), "not_in_channel", true, false, 0},
+		"an archived channel":   {slacktest.Fail("is_archived"), "is_archived", true, false, 0},
+		"a new error":           {slacktest.Fail("brand_new_error"), "other", true, false, 0},
+		"the token":             {slacktest.Fail("invalid_auth"), "invalid_auth", false, true, 0},
+		"the scope":             {slacktest.Fail("missing_scope"), "missing_scope", false, true, 0},
+		"rate limit":            {slacktest.Status(429, "Retry-After", "7"), "ratelimited", false, false, 7 * time.Second},
+		"server error":          {slacktest.Status(500), "server_error", false, false, 0},
+		"internal error":        {slacktest.Fail("internal_error"), "internal", false, false, 0},
+		"lost connection":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "unreachable", false, false, 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			workspace, sink := open(t)
+			f := alerttest.MassExport()
+			m := alert.NewUpdate(&f, alert.Told{Count: 1}, "")
+			ref, err := sink.Send(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			workspace.Next(c.answer)
+			failure, ok := errors.AsType[*alert.SendError](sink.Update(t.Context(), ref, m))
+			if !ok || failure.Reason != c.reason || failure.Gone != c.gone || failure.Permanent != c.permanent || failure.RetryAfter != c.after {
+				t.Fatalf("error is %#v", failure)
+			}
+			for _, secret := range []string{workspace.Token, f.Subject.Name, f.ID} {
+				if strings.Contains(failure.Error(), secret) {
+					t.Errorf("%q is in the error: %v", secret, failure)
+				}
+			}
+			if workspace.Requests() != 2 || len(workspace.Messages()) != 1 {
+				t.Errorf("%d requests made %d messages", workspace.Requests(), len(workspace.Messages()))
+			}
+		})
+	}
+}
+
+// TestRefusedLayoutOfAnEdit: the text comes without the layout, and if that is
+// refused too, no other try will do.
+func TestRefusedLayoutOfAnEdit(t *testing.T) {
+	workspace, sink := open(t)
+	f := alerttest.MassExport()
+	ref, err := sink.Send(t.Context(), alert.NewMessage(&f, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.State = alert.Closed
+	m := alert.NewUpdate(&f, alert.Told{}, "")
+	workspace.Next(slacktest.Fail("invalid_blocks"))
+	if err := sink.Update(t.Context(), ref, m); err != nil {
+		t.Fatal(err)
+	}
+	if m := workspace.Messages()[0]; len(m.Blocks) != 0 || !strings.Contains(m.Text, "no all-clear") || !strings.Contains(m.Text, "48,210 rows") {
+		t.Errorf("the message is now %+v", m)
+	}
+	workspace.Next(slacktest.Fail("invalid_blocks"), slacktest.Fail("msg_too_long"))
+	failure, ok := errors.AsType[*alert.SendError](sink.Update(t.Context(), ref, m))
+	if !ok || !failure.Gone || failure.Reason != "msg_too_long" {
+		t.Errorf("error is %#v", failure)
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	workspace := slacktest.New()
 	server := httptest.NewServer(workspace)
@@ -367,6 +471,38 @@ func TestPace(t *testing.T) {
 			if took, want := time.Since(start), time.Duration(i)*time.Second; took != want {
 				t.Errorf("message %d was sent after %v, not %v", i, took, want)
 			}
+		}
+	})
+}
+
+// TestEditsHaveAPaceOfTheirOwn: fifty a minute, and no new alert waits for them.
+func TestEditsHaveAPaceOfTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		workspace := slacktest.New()
+		sink := sinkFor(t, workspace, slack.Config{}, slack.Deps{Transport: inMemory{workspace}})
+		ref, err := sink.Send(t.Context(), alert.Message{ID: "x", Title: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		for i := range 5 {
+			if err := sink.Update(t.Context(), ref, alert.Message{ID: "x", Title: "x"}); err != nil {
+				t.Fatal(err)
+			}
+			if took, want := time.Since(start), time.Duration(i)*1200*time.Millisecond; took != want {
+				t.Errorf("edit %d came after %v, not %v", i, took, want)
+			}
+		}
+		workspace.Next(slacktest.Status(429, "Retry-After", "40"))
+		if err := sink.Update(t.Context(), ref, alert.Message{ID: "x", Title: "x"}); err == nil {
+			t.Fatal("no error")
+		}
+		before := time.Now()
+		if _, err := sink.Send(t.Context(), alert.Message{ID: "y", Title: "y"}); err != nil || time.Since(before) > 0 {
+			t.Errorf("a new message waited %v: %v", time.Since(before), err)
+		}
+		if err := sink.Update(t.Context(), ref, alert.Message{ID: "x", Title: "x"}); err != nil || time.Since(before) != 40*time.Second {
+			t.Errorf("the edit waited %v: %v", time.Since(before), err)
 		}
 	})
 }

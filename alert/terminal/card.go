@@ -61,6 +61,7 @@ func draw(m *alert.Message, cfg Config, width int) string {
 	}
 	c.edge(c.frame.topLeft, "", c.frame.topRight)
 	c.title(m)
+	c.paragraph("", m.Status, plain)
 	c.paragraph("", m.Summary, strong)
 	c.label = c.widest(m.Sections)
 	for _, s := range m.Sections {
@@ -69,6 +70,30 @@ func draw(m *alert.Message, cfg Config, width int) string {
 	c.ending(m)
 	c.edge(c.frame.bottomLeft, "", c.frame.bottomRight)
 	c.b.WriteByte('\n')
+	return c.b.String()
+}
+
+// note returns one line about an alert that has a card already, which goes on
+// below where the terminal is too narrow.
+func note(m *alert.Message, cfg Config, width int) string {
+	c := &card{cfg: cfg, frame: round}
+	if cfg.ASCII {
+		c.frame = ascii
+	}
+	const indent = 2
+	mark := span{c.frame.arrow + " ", levelStyle[m.Level].frame}
+	text := c.clean(m.Status)
+	if title := c.clean(m.Title); title != "" {
+		text = title + ": " + text
+	}
+	if id := c.clean(m.ID); id != "" {
+		text += " [alert " + id + "]"
+	}
+	for _, part := range wrap(text, width-indent) {
+		c.paint(mark.text, mark.style)
+		c.b.WriteString(part + "\n")
+		mark = span{strings.Repeat(" ", indent), plain}
+	}
 	return c.b.String()
 }
 

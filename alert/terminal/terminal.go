@@ -82,13 +82,28 @@ func (s *Sink) Send(ctx context.Context, m alert.Message) (alert.Ref, error) {
 	if err := ctx.Err(); err != nil {
 		return alert.Ref{}, fmt.Errorf("draw alert: %w", err)
 	}
-	card := draw(&m, s.cfg, s.width())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, err := io.WriteString(s.out, card); err != nil {
-		return alert.Ref{}, &alert.SendError{Reason: "write_failed", Err: err}
+	if err := s.write(draw(&m, s.cfg, s.width())); err != nil {
+		return alert.Ref{}, err
 	}
 	return alert.Ref{Channel: s.Name(), Message: alert.Plain(m.ID, 64)}, nil
+}
+
+// Update notes in one line what is new: what a terminal has shown has scrolled
+// away.
+func (s *Sink) Update(ctx context.Context, _ alert.Ref, m alert.Message) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("note what is new of an alert: %w", err)
+	}
+	return s.write(note(&m, s.cfg, s.width()))
+}
+
+func (s *Sink) write(text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := io.WriteString(s.out, text); err != nil {
+		return &alert.SendError{Reason: "write_failed", Err: err}
+	}
+	return nil
 }
 
 func (s *Sink) width() int {

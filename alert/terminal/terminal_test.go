@@ -58,6 +58,9 @@ func TestConformance(t *testing.T) {
 				h := alerttest.Harness{
 					Sink: terminal.New(s, cfg),
 					Seen: func() string { return read(s.String()) },
+					Messages: func() int {
+						return strings.Count(s.String(), "╭") + len(regexp.MustCompile(`(?m)^\+-+\+$`).FindAllString(s.String(), -1))/2
+					},
 					Inert: func(t *testing.T, _ []alert.Link) {
 						t.Helper()
 						inert(t, s.String(), cfg)
@@ -89,7 +92,7 @@ func read(drawn string) string {
 
 // asciiOnly is what ASCII makes of the characters in the suite's messages.
 func asciiOnly(s string) string {
-	s = strings.NewReplacer("…", "...", "–", "-", "·", "|").Replace(s)
+	s = strings.NewReplacer("…", "...", "–", "-", "·", "|", "→", "->", "±", "+/-").Replace(s)
 	var b strings.Builder
 	for _, r := range s {
 		if r > unicode.MaxASCII {
@@ -143,19 +146,43 @@ func TestGolden(t *testing.T) {
 			if _, err := terminal.New(&b, c.cfg).Send(t.Context(), c.m); err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join("testdata", c.name+".txt")
-			if *update {
-				if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			golden(t, c.name, b.Bytes())
+		})
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestUpdateGolden notes everything that can become of an alert.
+func TestUpdateGolden(t *testing.T) {
+	for name, cfg := range map[string]terminal.Config{
+		"updates": {}, "updates-wide-colour": {Color: true, Width: func() int { return 100 }},
+		"updates-narrow-ascii": {ASCII: true, Width: func() int { return 40 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			sink := terminal.New(&b, cfg)
+			for _, f := range alerttest.Amended() {
+				if err := sink.Update(t.Context(), alert.Ref{}, alert.NewUpdate(&f, alert.Told{Count: 6, Measured: 48_210}, "")); err != nil {
 					t.Fatal(err)
 				}
 			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), b.String()); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
+			golden(t, name, b.Bytes())
 		})
 	}
 }
@@ -235,12 +262,16 @@ type broken struct{}
 func (broken) Write([]byte) (int, error) { return 0, errors.New("pipe is closed") }
 
 func TestWriteError(t *testing.T) {
-	_, err := terminal.New(broken{}, terminal.Config{}).Send(t.Context(), alert.Message{ID: "secret-id", Title: "secret-title"})
-	failure, ok := errors.AsType[*alert.SendError](err)
-	if !ok || failure.Reason != "write_failed" || failure.Permanent {
-		t.Errorf("error is %#v", err)
-	}
-	if strings.Contains(err.Error(), "secret") {
-		t.Errorf("the error repeats the message: %v", err)
+	sink, m := terminal.New(broken{}, terminal.Config{}), alert.Message{ID: "secret-id", Title: "secret-title"}
+	_, err := sink.Send(t.Context(), m)
+	m.Status = "secret-status"
+	for _, err := range []error{err, sink.Update(t.Context(), alert.Ref{}, m)} {
+		failure, ok := errors.AsType[*alert.SendError](err)
+		if !ok || failure.Reason != "write_failed" || failure.Permanent || failure.Gone {
+			t.Errorf("error is %#v", err)
+		}
+		if strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error repeats the message: %v", err)
+		}
 	}
 }

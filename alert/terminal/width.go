@@ -73,7 +73,7 @@ func fit(s string, columns int) string {
 }
 
 // ours are the characters beyond ASCII that crmwatch itself writes.
-var ours = strings.NewReplacer("…", "...", "–", "-", "·", "|")
+var ours = strings.NewReplacer("…", "...", "–", "-", "·", "|", "→", "->", "±", "+/-")
 
 // toASCII escapes what is not ASCII, so that a name can still be told from
 // another.

@@ -132,6 +132,7 @@ type silent struct{}
 
 func (silent) Name() string                                           { return "none" }
 func (silent) Send(context.Context, alert.Message) (alert.Ref, error) { return alert.Ref{}, nil }
+func (silent) Update(context.Context, alert.Ref, alert.Message) error { return nil }
 
 // teller says what happens, unless the output is for a machine.
 type teller struct {

@@ -56,6 +56,7 @@ var suite = map[string]func(*testing.T, backend){
 	"commit and resume":      testResume,
 	"start at":               testStartAt,
 	"next gathers":           testNext,
+	"next is cut short":      testNextCutShort,
 	"rebalance":              testRebalance,
 	"fenced commit":          testFencedCommit,
 	"handler fails":          testHandlerFails,
@@ -323,6 +324,42 @@ func testStartAt(t *testing.T, b backend) {
 		if err := m.wait(t); !errors.Is(err, errEnough) {
 			t.Fatal(err)
 		}
+	}
+}
+
+// testNextCutShort: who waits for records and for something else, too, comes back
+// and has missed none.
+func testNextCutShort(t *testing.T, b backend) {
+	c := b.client(t)
+	name := topic(t, c, bus.Topic{})
+	began := make(chan struct{})
+	m := run(t, c.Group(name, "g-"+rand.Text()), func(ctx context.Context, cl stream.Claim) error {
+		cut, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+		if recs, err := cl.Next(cut, 10, 0); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("next of an empty topic: %d records, %v", len(recs), err)
+		}
+		close(began)
+		for read := 0; read < 10; {
+			cut, cancel := context.WithTimeout(ctx, time.Millisecond)
+			recs, err := cl.Next(cut, 3, 0)
+			cancel()
+			if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				return err
+			}
+			for _, r := range recs {
+				if r.Offset != int64(read) {
+					t.Errorf("offset %d came after %d records", r.Offset, read)
+				}
+				read++
+			}
+		}
+		return errEnough
+	})
+	<-began
+	write(t, c, name, records(0, 10, 3)...)
+	if err := m.wait(t); !errors.Is(err, errEnough) {
+		t.Fatal(err)
 	}
 }
 

@@ -42,7 +42,9 @@ type Claim interface {
 	StartAt(offset int64)
 	// Next blocks until there is at least one record, then returns as soon as
 	// there are limit of them or wait has passed. The records are consecutive. An
-	// error is final: the claim is lost, or its context has ended.
+	// error is final: the claim is lost, or its context has ended. Only where ctx is
+	// shorter than the claim's context and has ended alone, nothing is lost, and the
+	// next call goes on.
 	Next(ctx context.Context, limit int, wait time.Duration) ([]Record, error)
 	// Commit says that everything before offset next is done and durable.
 	Commit(ctx context.Context, next int64) error

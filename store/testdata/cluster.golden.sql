@@ -201,3 +201,25 @@ SELECT * EXCEPT (version, kept_from)
 FROM dead_letters_log FINAL
 SETTINGS do_not_merge_across_partitions_select_final = 0
 
+-- 0009_alert_revisions.sql
+-- Findings are amended: every revision is kept, each once. The column joins the
+-- sorting key, which only a column can that the same statement adds and that has
+-- no default of its own; rows from before are the first revision.
+ALTER TABLE alerts_log ON CLUSTER '{cluster}'
+    ADD COLUMN IF NOT EXISTS revision UInt32,
+    ADD COLUMN IF NOT EXISTS state LowCardinality(String) DEFAULT 'open',
+    ADD COLUMN IF NOT EXISTS replaces Array(String),
+    ADD COLUMN IF NOT EXISTS replaced_by String,
+    ADD COLUMN IF NOT EXISTS uncertainty Float64,
+    MODIFY ORDER BY (tenant, id, revision)
+
+-- 0010_alerts_newest.sql
+-- The alerts, each once, as the newest revision has it. The newest is looked for
+-- among all rows, whatever is asked of the view, so that no condition finds an
+-- older one.
+CREATE OR REPLACE VIEW alerts ON CLUSTER '{cluster}' AS
+SELECT * EXCEPT (version, kept_from)
+FROM alerts_log FINAL
+WHERE (tenant, id, revision) IN (SELECT tenant, id, max(revision) FROM alerts_log GROUP BY tenant, id)
+SETTINGS do_not_merge_across_partitions_select_final = 0
+

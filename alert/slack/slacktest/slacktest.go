@@ -1,5 +1,6 @@
 // Package slacktest is a stand-in for Slack's API, for tests: it takes
-// chat.postMessage, refuses what Slack refuses, and remembers the rest.
+// chat.postMessage and chat.update, refuses what Slack refuses, and remembers the
+// rest.
 package slacktest
 
 import (
@@ -7,13 +8,17 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 )
 
-// Message is a message that was accepted.
+// Message is a message that was accepted, as it was last edited.
 type Message struct {
 	Channel  string
+	TS       string
+	Edits    int
 	Text     string
 	Blocks   []map[string]any
 	Metadata map[string]any
@@ -28,6 +33,7 @@ type Slack struct {
 
 	mu       sync.Mutex
 	messages []Message          // guarded by mu
+	posted   int                // guarded by mu
 	requests int                // guarded by mu
 	script   []http.HandlerFunc // guarded by mu
 	problems []string           // guarded by mu
@@ -63,7 +69,14 @@ func Status(code int, headers ...string) http.HandlerFunc {
 	}
 }
 
-// Messages returns what was accepted so far.
+// Delete takes a message away, as somebody in the channel may.
+func (s *Slack) Delete(ts string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.messages = slices.DeleteFunc(s.messages, func(m Message) bool { return m.TS == ts })
+}
+
+// Messages returns what was accepted so far and not deleted.
 func (s *Slack) Messages() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +97,7 @@ func (s *Slack) Problems() []string {
 	return append([]string(nil), s.problems...)
 }
 
-// ServeHTTP is the API; /chat.postMessage may be below any path.
+// ServeHTTP is the API; its methods may be below any path.
 func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,11 +108,12 @@ func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, r)
 		return
 	}
-	if code := s.post(r); code != "" {
+	ts, code := s.call(r)
+	if code != "" {
 		reply(w, map[string]any{"ok": false, "error": code})
 		return
 	}
-	reply(w, map[string]any{"ok": true, "channel": s.ID, "ts": fmt.Sprintf("1795463381.%06d", len(s.messages))})
+	reply(w, map[string]any{"ok": true, "channel": s.ID, "ts": ts})
 }
 
 func reply(w http.ResponseWriter, answer map[string]any) {
@@ -107,10 +121,31 @@ func reply(w http.ResponseWriter, answer map[string]any) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// post takes a message or returns Slack's code for what is wrong with it.
-func (s *Slack) post(r *http.Request) string {
+// call does what is asked and returns the message's timestamp, or Slack's code
+// for what is wrong.
+func (s *Slack) call(r *http.Request) (ts, code string) {
+	if code := s.authorise(r); code != "" {
+		return "", code
+	}
+	m := Message{Channel: s.ID, Text: r.PostForm.Get("text"), Form: r.PostForm}
+	do := s.post
+	switch path.Base(r.URL.Path) {
+	case "chat.postMessage":
+	case "chat.update":
+		do = s.update
+	default:
+		return "", "unknown_method"
+	}
+	if code, problem := m.read(); code != "" {
+		return "", s.refuse(code, problem)
+	}
+	return do(m)
+}
+
+// authorise reads the form and takes the token out of it.
+func (s *Slack) authorise(r *http.Request) (code string) {
 	switch {
-	case r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/chat.postMessage"):
+	case r.Method != http.MethodPost:
 		return "unknown_method"
 	case r.URL.RawQuery != "":
 		return s.refuse("invalid_arguments", "the request has a query")
@@ -128,15 +163,36 @@ func (s *Slack) post(r *http.Request) string {
 		return "not_authed"
 	case token != s.Token:
 		return "invalid_auth"
-	case form.Get("channel") != s.ID && strings.TrimPrefix(form.Get("channel"), "#") != s.Name:
-		return "channel_not_found"
 	}
-	m := Message{Channel: s.ID, Text: form.Get("text"), Form: form}
-	if code, problem := m.read(); code != "" {
-		return s.refuse(code, problem)
-	}
-	s.messages = append(s.messages, m)
 	return ""
+}
+
+func (s *Slack) post(m Message) (ts, code string) {
+	if channel := m.Form.Get("channel"); channel != s.ID && strings.TrimPrefix(channel, "#") != s.Name {
+		return "", "channel_not_found"
+	}
+	s.posted++
+	m.TS = fmt.Sprintf("1795463381.%06d", s.posted)
+	s.messages = append(s.messages, m)
+	return m.TS, ""
+}
+
+// update takes the channel's id only, unlike post.
+func (s *Slack) update(m Message) (ts, code string) {
+	m.TS = m.Form.Get("ts")
+	switch {
+	case m.Form.Get("channel") != s.ID:
+		return "", "channel_not_found"
+	case m.TS == "":
+		return "", s.refuse("invalid_arguments", "an edit without a timestamp")
+	}
+	i := slices.IndexFunc(s.messages, func(old Message) bool { return old.TS == m.TS })
+	if i < 0 {
+		return "", "message_not_found"
+	}
+	m.Edits = s.messages[i].Edits + 1
+	s.messages[i] = m // without blocks, those that were there are gone
+	return m.TS, ""
 }
 
 func (s *Slack) refuse(code, problem string) string {

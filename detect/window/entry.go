@@ -1,0 +1,281 @@
+package window
+
+import "math/bits"
+
+// entry is one event in a window. For a correlation over correlations it is an
+// instant of an inner one, and inner says which.
+type entry[P any] struct {
+	at    int64
+	slots uint64 // the inputs that the event matched
+	value value  // what a value type measures
+	p     P
+	inner *inner[P] // nil for an event
+}
+
+// inner is the instant of another correlation: the key of its group tells the
+// instants of one time apart, and evidence is what it rests on.
+type inner[P any] struct {
+	key      string
+	evidence []P
+}
+
+// window is what one group keeps for one series.
+type window[P any] struct {
+	series *series[P]
+	group  *group[P]
+	next   *window[P] // of the same group
+
+	// entries[head:] are kept, in the order of time whatever order they came in.
+	entries []entry[P]
+	head    int
+	// mask has the inputs seen since the window was new: a quick no.
+	mask uint64
+	// done is the time up to which instants were decided.
+	done int64
+	// wakes is when the window waits to be settled, if it is waking.
+	wakes  int64
+	waking bool
+
+	fold
+	hits []hit // instants at which the condition holds, that may still change
+	runs []*run
+	old  *sketch // what there was no room for, nil as long as there was
+}
+
+// live are the entries that are kept.
+func (w *window[P]) live() []entry[P] { return w.entries[w.head:] }
+
+// insert puts an entry where its time belongs and returns its index. It is not
+// added where it is there already: an event that matches several inputs counts
+// once, with the slots of all.
+func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
+	w.trim(w.series.floor(e.settled), e)
+	if w.old != nil && n.at < w.old.until {
+		if !w.old.add(n.at, n.slots, n.value) {
+			e.Late++
+		}
+		e.touch(w)
+		return 0, false
+	}
+	w.grow(e)
+	i = len(w.entries)
+	for i > w.head && e.after(&w.entries[i-1], n) {
+		i--
+	}
+	for j := i - 1; j >= w.head && w.entries[j].at == n.at; j-- {
+		if o := &w.entries[j]; e.same(o, n) && o.value == n.value {
+			return j, w.again(j, n)
+		}
+	}
+	w.entries = w.entries[:len(w.entries)+1]
+	copy(w.entries[i+1:], w.entries[i:])
+	w.entries[i] = *n
+	w.inserted(i)
+	if w.old != nil {
+		w.old.note(n.slots, n.value)
+	}
+	return i, true
+}
+
+// again takes in an event that is there already. Only inputs that were not seen
+// of it are news.
+func (w *window[P]) again(i int, n *entry[P]) (changed bool) {
+	o := &w.entries[i]
+	if n.inner != nil {
+		o.inner.evidence = n.inner.evidence
+	}
+	if o.slots|n.slots == o.slots {
+		return false
+	}
+	w.forgetFold()
+	o.slots |= n.slots
+	return true
+}
+
+// remove takes an entry out again: the instant of an inner correlation that does
+// not hold any more.
+func (w *window[P]) remove(n *entry[P], e *Engine[P]) bool {
+	for i := len(w.entries) - 1; i >= w.head && w.entries[i].at >= n.at; i-- {
+		if e.same(&w.entries[i], n) && w.entries[i].at == n.at {
+			w.forgetFold()
+			w.entries = append(w.entries[:i], w.entries[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// after reports whether a belongs behind b.
+func (e *Engine[P]) after(a, b *entry[P]) bool {
+	if a.at != b.at {
+		return a.at > b.at
+	}
+	return e.compare(a, b) > 0
+}
+
+func (e *Engine[P]) same(a, b *entry[P]) bool { return e.compare(a, b) == 0 }
+
+// compare orders entries of one time, so that evidence does not depend on the
+// order in which events came.
+func (e *Engine[P]) compare(a, b *entry[P]) int {
+	switch {
+	case a.inner == nil && b.inner == nil:
+		return e.cfg.Compare(a.p, b.p)
+	case a.inner == nil:
+		return -1
+	case b.inner == nil:
+		return 1
+	case a.inner.key < b.inner.key:
+		return -1
+	case a.inner.key > b.inner.key:
+		return 1
+	default:
+		return bits.TrailingZeros64(a.slots) - bits.TrailingZeros64(b.slots)
+	}
+}
+
+// lateAt reports whether instants that were decided are touched by an entry at
+// this time.
+func (w *window[P]) lateAt(at int64) bool { return at <= w.done && !w.series.early }
+
+// grow makes room for one more entry, by moving what is kept to the front where
+// that frees enough.
+func (w *window[P]) grow(e *Engine[P]) {
+	n := len(w.entries)
+	switch {
+	case n < cap(w.entries):
+	case 2*w.head >= n && n > 0:
+		w.compact()
+	default:
+		bigger := e.pool.take(n - w.head + 1)
+		bigger = append(bigger, w.live()...)
+		e.pool.give(w.entries)
+		w.shift(w.head)
+		w.entries, w.head = bigger, 0
+	}
+}
+
+// compact moves what is kept to the front.
+func (w *window[P]) compact() {
+	n := copy(w.entries, w.live())
+	clear(w.entries[n:])
+	w.entries = w.entries[:n]
+	w.shift(w.head)
+	w.head = 0
+}
+
+// first is the index of the first entry at this time or later.
+func (w *window[P]) first(at int64) int { return w.search(at, 0) }
+
+// behind is the index of the first entry that is later.
+func (w *window[P]) behind(at int64) int { return w.search(at, 1) }
+
+// search finds the first entry at the time at or, with strict 1, behind it.
+func (w *window[P]) search(at, strict int64) int {
+	lo, hi := w.head, len(w.entries)
+	if hi > lo && w.entries[hi-1].at-strict < at {
+		return hi // the newest is most often asked for
+	}
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if w.entries[mid].at-strict < at {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// nextInstant is the first instant that was not decided, never where all were.
+func (w *window[P]) nextInstant() int64 {
+	at := int64(never)
+	if i := w.behind(w.done); i < len(w.entries) {
+		at = w.entries[i].at
+	}
+	if !w.series.forward {
+		return at
+	}
+	if i := w.behind(w.done - w.series.span); i < len(w.entries) {
+		at = min(at, w.entries[i].at+w.series.span)
+	}
+	return at
+}
+
+// trim forgets entries before a time, and what hangs on them.
+func (w *window[P]) trim(floor int64, e *Engine[P]) {
+	if w.head == len(w.entries) || w.entries[w.head].at >= floor {
+		return
+	}
+	i := w.first(floor)
+	w.drop(i, e)
+	w.forgetHits(floor - w.series.span)
+}
+
+// drop forgets the entries before index i.
+func (w *window[P]) drop(i int, e *Engine[P]) {
+	for j := w.head; j < i; j++ {
+		if len(w.runs) > 0 {
+			e.absorb(w, &w.entries[j])
+		}
+		w.leave(j)
+		w.entries[j] = entry[P]{}
+	}
+	w.head = i
+	if w.head == len(w.entries) {
+		w.entries, w.head = w.entries[:0], 0
+		w.forgetFold()
+	}
+}
+
+// limit folds the older half of a window that has too many entries into a
+// sketch.
+func (e *Engine[P]) limit(w *window[P]) {
+	n := len(w.entries) - w.head
+	if n <= e.cfg.Entries {
+		return
+	}
+	i := w.head + n/2
+	// Entries of one instant stay together.
+	for i < len(w.entries)-1 && w.entries[i].at == w.entries[i-1].at {
+		i++
+	}
+	if w.old == nil {
+		w.old = newSketch(w.series.kind, w.series.span)
+	}
+	for j := w.head; j < i; j++ {
+		o := &w.entries[j]
+		w.old.add(o.at, o.slots, o.value)
+	}
+	w.old.keepFrom(w.entries[i].at)
+	e.Sketched += int64(i - w.head)
+	w.drop(i, e)
+}
+
+// pool keeps the arrays of windows that are gone, by size, so that a steady
+// stream needs no new ones.
+type pool[P any] struct{ free [32][][]entry[P] }
+
+// take gives an empty slice with room for at least n.
+func (p *pool[P]) take(n int) []entry[P] {
+	class := bits.Len(uint(max(n, 4) - 1))
+	list := p.free[class]
+	if len(list) == 0 {
+		return make([]entry[P], 0, 1<<class)
+	}
+	s := list[len(list)-1]
+	p.free[class] = list[:len(list)-1]
+	return s
+}
+
+// give takes back a slice that nobody uses.
+func (p *pool[P]) give(s []entry[P]) {
+	if cap(s) < 4 {
+		return
+	}
+	clear(s)
+	class := bits.Len(uint(cap(s) - 1))
+	if len(p.free[class]) < 1<<12 {
+		p.free[class] = append(p.free[class], s[:0])
+	}
+}

@@ -1,0 +1,214 @@
+package window
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// windowState is a window as it is saved.
+type windowState[P any] struct {
+	Numbers uint64          `json:"g,omitempty"`
+	Done    int64           `json:"d"`
+	Entries []entryState[P] `json:"e,omitempty"`
+	Hits    []hitState      `json:"h,omitempty"`
+	Runs    []runState      `json:"r,omitempty"`
+	Until   int64           `json:"u,omitempty"`
+	Buckets []bucketState   `json:"b,omitempty"`
+}
+
+type entryState[P any] struct {
+	At       int64     `json:"t"`
+	Slots    uint64    `json:"s"`
+	Value    [2]uint64 `json:"v,omitzero"`
+	P        P         `json:"p,omitempty"`
+	Inner    string    `json:"i,omitempty"`
+	Evidence []P       `json:"e,omitempty"`
+}
+
+type hitState struct {
+	At          int64   `json:"t"`
+	Value       float64 `json:"v"`
+	Uncertainty float64 `json:"u,omitempty"`
+	With        uint64  `json:"w"`
+}
+
+type runState struct {
+	First    int64           `json:"f"`
+	Last     int64           `json:"l"`
+	Peak     hitState        `json:"p"`
+	Frozen   int64           `json:"z"`
+	Absorbed json.RawMessage `json:"a,omitempty"`
+	Count    int             `json:"c,omitempty"`
+	Told     bool            `json:"o,omitempty"`
+	Closed   bool            `json:"x,omitempty"`
+	Revision int             `json:"n,omitempty"`
+	ToldAt   int64           `json:"ta,omitempty"`
+	Counted  int             `json:"tc,omitempty"`
+	Replaces []int64         `json:"rs,omitempty"`
+}
+
+// Key names a window for good: the rule, its version, and the group.
+type Key struct {
+	Rule, Version string
+	Group         string
+}
+
+func (w *window[P]) name() Key {
+	return Key{w.series.meta.ID, w.series.meta.Version, w.group.key}
+}
+
+// Dirty is how many windows have changed since the last Saved.
+func (e *Engine[P]) Dirty() int { return len(e.dirty) + len(e.gone) }
+
+// Changes calls fn for every window that has changed since the last Saved: with
+// what it holds, or nil where it is gone.
+func (e *Engine[P]) Changes(fn func(k Key, value []byte) error) error {
+	for w := range e.dirty {
+		b, err := json.Marshal(w.save())
+		if err != nil {
+			return fmt.Errorf("encode window: %w", err)
+		}
+		if err := fn(w.name(), b); err != nil {
+			return err
+		}
+	}
+	for k := range e.gone {
+		if err := fn(k, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Saved says that the changes are safe.
+func (e *Engine[P]) Saved() {
+	clear(e.dirty)
+	clear(e.gone)
+}
+
+func (e *Engine[P]) touch(w *window[P]) {
+	if !e.cfg.Final {
+		e.dirty[w] = struct{}{}
+	}
+}
+
+// forget notes that a window is gone.
+func (e *Engine[P]) forget(w *window[P]) {
+	if !e.cfg.Final {
+		delete(e.dirty, w)
+		e.gone[w.name()] = struct{}{}
+	}
+}
+
+func (w *window[P]) save() windowState[P] {
+	st := windowState[P]{Numbers: w.group.numbers, Done: w.done}
+	for i := range w.live() {
+		o := &w.live()[i]
+		es := entryState[P]{At: o.at, Slots: o.slots, Value: o.value, P: o.p}
+		if o.inner != nil {
+			es.Inner, es.Evidence = o.inner.key, o.inner.evidence
+		}
+		st.Entries = append(st.Entries, es)
+	}
+	for _, h := range w.hits {
+		st.Hits = append(st.Hits, h.save())
+	}
+	for _, r := range w.runs {
+		st.Runs = append(st.Runs, r.save())
+	}
+	if w.old != nil {
+		st.Until = w.old.until
+		for _, b := range w.old.buckets {
+			if bs, err := b.save(); err == nil {
+				st.Buckets = append(st.Buckets, bs)
+			}
+		}
+	}
+	return st
+}
+
+func (h hit) save() hitState { return hitState{h.at, h.value, h.uncertainty, h.with} }
+
+func (h hitState) hit() hit { return hit{h.At, measure{h.Value, h.Uncertainty, h.With}} }
+
+func (r *run) save() runState {
+	st := runState{
+		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Count: r.count, Told: r.told, Closed: r.closed,
+		Revision: r.revision, ToldAt: r.toldAt, Counted: r.counted, Replaces: r.replaces,
+	}
+	if r.absorbed != nil {
+		st.Absorbed, _ = json.Marshal(r.absorbed) // plain data, see Config.Absorb
+	}
+	return st
+}
+
+// Restore takes in a window that was saved. It is false where the rule is gone or
+// has another version now: the window is of no use any more.
+func (e *Engine[P]) Restore(k Key, value []byte) (wanted bool, err error) {
+	i := slices.IndexFunc(e.series, func(s *series[P]) bool { return s.meta.ID == k.Rule && s.meta.Version == k.Version })
+	if i < 0 {
+		e.gone[k] = struct{}{}
+		return false, nil
+	}
+	var st windowState[P]
+	if err := json.Unmarshal(value, &st); err != nil {
+		return true, fmt.Errorf("decode window: %w", err)
+	}
+	w := e.window(e.series[i], []byte(k.Group), st.Numbers)
+	if w == nil {
+		e.Refused++
+		return true, nil
+	}
+	return true, e.fill(w, &st)
+}
+
+func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
+	w.done = st.Done
+	for _, es := range st.Entries {
+		n := entry[P]{at: es.At, slots: es.Slots, value: es.Value, p: es.P}
+		if es.Inner != "" {
+			n.inner = &inner[P]{es.Inner, es.Evidence}
+		}
+		w.mask |= n.slots
+		w.grow(e)
+		w.entries = append(w.entries, n)
+	}
+	for _, h := range st.Hits {
+		w.hits = append(w.hits, h.hit())
+	}
+	for _, rs := range st.Runs {
+		r, err := e.run(rs)
+		if err != nil {
+			return err
+		}
+		w.runs = append(w.runs, r)
+	}
+	if len(st.Buckets) > 0 {
+		w.old = newSketch(w.series.kind, w.series.span)
+		w.old.until = st.Until
+		for _, b := range st.Buckets {
+			if err := w.old.restore(b); err != nil {
+				return err
+			}
+		}
+	}
+	if at := w.wakeTime(beforeAll); at != never {
+		e.wake(w, at)
+	}
+	return nil
+}
+
+func (e *Engine[P]) run(st runState) (*run, error) {
+	r := &run{
+		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, count: st.Count, told: st.Told, closed: st.Closed,
+		revision: st.Revision, toldAt: st.ToldAt, counted: st.Counted, replaces: st.Replaces,
+	}
+	if st.Absorbed != nil {
+		var err error
+		if r.absorbed, err = e.cfg.Recall(st.Absorbed); err != nil {
+			return nil, fmt.Errorf("decode evidence: %w", err)
+		}
+	}
+	return r, nil
+}
