@@ -148,14 +148,14 @@ func TestCorrelationInWords(t *testing.T) {
 func TestClausesMeanTheCondition(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	names := []string{"a", "b", "c"}
-	var make func(depth int) (string, func(seen uint64) bool)
-	make = func(depth int) (string, func(uint64) bool) {
+	var random func(depth int) (string, func(seen uint64) bool)
+	random = func(depth int) (string, func(uint64) bool) {
 		if depth == 0 || rng.IntN(4) == 0 {
 			i := rng.IntN(3)
 			return names[i], func(seen uint64) bool { return seen>>i&1 == 1 }
 		}
-		x, fx := make(depth - 1)
-		y, fy := make(depth - 1)
+		x, fx := random(depth - 1)
+		y, fy := random(depth - 1)
 		switch rng.IntN(3) {
 		case 0:
 			return "not (" + x + ")", func(seen uint64) bool { return !fx(seen) }
@@ -167,7 +167,7 @@ func TestClausesMeanTheCondition(t *testing.T) {
 	}
 	loaded := 0
 	for range 400 {
-		text, want := make(4)
+		text, want := random(4)
 		// All three are named, so that input i is names[i].
 		set, _, err := loadOpen(three() + corr(1, "type: temporal\ntimespan: 5m\ncondition: a and b and c and a or "+text))
 		if err != nil {
@@ -348,15 +348,15 @@ func TestGroupByOneOf(t *testing.T) {
 }
 
 func TestForeignRules(t *testing.T) {
-	text := "title: one\nlogsource: {product: windows}\ndetection: {s: {Event.ID: 1}, condition: s}\n---\n" +
+	text := "title: one\ntaxonomy: ecs\nlogsource: {product: windows}\ndetection: {s: {Event.ID: 1}, condition: s}\n---\n" +
 		"title: two\nname: two\nlogsource: {category: proxy}\ndetection: {s: {Event.ID: 2}, condition: s}\n"
 	set, _ := mustLoadOpen(t, text)
 	one, two := set.Rules()[0], set.Rules()[1]
 	if !one.Applies || !two.Applies || len(one.ID) != 12 || one.Name != one.ID || two.ID != "two" {
 		t.Errorf("rules are %+v and %+v", one.Meta, two.Meta)
 	}
-	if _, err := load(text); err == nil {
-		t.Error("our own rules need no id")
+	if _, err := load(text); err == nil || !strings.Contains(err.Error(), `taxonomy "ecs" is not known`) || !strings.Contains(err.Error(), `has no "id"`) {
+		t.Errorf("our own rules need no id, or may have another taxonomy: %v", err)
 	}
 	again, _ := mustLoadOpen(t, "# comment\n"+text)
 	if diff := cmp.Diff(one.Meta, again.Rules()[0].Meta, cmpopts.IgnoreUnexported(rules.Meta{}), cmpopts.IgnoreFields(rules.Meta{}, "Pos")); diff != "" {

@@ -18,8 +18,9 @@ type Options struct {
 	// none where any grouping will do. See PersonFields.
 	GroupByOneOf []string
 	// AnyLogsource makes the rules of every log source apply, not of crmwatch's own
-	// only, for rules and records that are somebody else's. Such rules may lack an
-	// id: their name stands for it, or else a hash of what they match.
+	// only, for rules and records that are somebody else's. Such rules may have any
+	// taxonomy, which is then the records', and may lack an id: their name stands
+	// for it, or else a hash of what they match.
 	AnyLogsource bool
 	// Pipelines translate rules that were written for other field names.
 	Pipelines []*Pipeline
@@ -115,7 +116,7 @@ func isYAML(file string) bool {
 }
 
 func (l *loader) parse(file string, data []byte) {
-	p := parser{file: file, schema: l.compiler.schema, anyID: l.opts.AnyLogsource, problems: &l.problems}
+	p := parser{file: file, schema: l.compiler.schema, foreign: l.opts.AnyLogsource, problems: &l.problems}
 	for _, n := range p.documents(data) {
 		if doc := p.document(n); doc != nil {
 			l.docs = append(l.docs, doc)

@@ -401,6 +401,14 @@ func FuzzLoad(f *testing.F) {
 			f.Add(string(data))
 		}
 	}
+	f.Add(three() + corr(1, "type: temporal\nrules: [a, b]\ngroup-by: [who]\ntimespan: 5m\ncondition: a and not b\naliases: {who: {a: actor.id, b: actor.key}}"))
+	f.Add(three() + corr(2, "type: value_count\nrules: [c1]\ngroup-by: [actor.id]\ntimespan: 1h\ncondition: {gte: 2, lt: 9, field: [app]}") +
+		corr(1, "type: event_count\nrules: [a]\ngroup-by: [actor.id, app]\ntimespan: 5m\ncondition: {lt: 3}"))
+	f.Add(rule(`s: {actor.name|contains|expand: ["%managers%x%staff.mail%", '\%']}` + "\ncondition: s"))
+	p, err := rules.ParsePipeline("p.yml", []byte("transformations: [{type: field_name_mapping, mapping: {app: [app, type], rows: bytes}}, {type: add_condition, conditions: {app: x}}]"))
+	if err != nil {
+		f.Fatal(err)
+	}
 	rec := newRecord("action", "export", "rows", 5, "app", "x")
 	f.Fuzz(func(t *testing.T, text string) {
 		set, err := load(text)
@@ -409,6 +417,39 @@ func FuzzLoad(f *testing.F) {
 		}
 		if set != nil {
 			set.Matcher().Match(rec)
+			checkCorrelations(t, set)
+		}
+		files := lookups("")
+		files["rules.yml"] = &fstest.MapFile{Data: []byte(text)}
+		set, err = rules.Load(files, open{}, rules.Options{AnyLogsource: true, Pipelines: []*rules.Pipeline{p}})
+		if (set == nil) == (err == nil) {
+			t.Fatalf("set %v with error %v, as foreign rules", set, err)
+		}
+		if set != nil {
+			checkCorrelations(t, set)
 		}
 	})
+}
+
+// checkCorrelations checks what holds for all correlations that load.
+func checkCorrelations(t *testing.T, set *rules.Set) {
+	t.Helper()
+	for i, c := range set.Correlations() {
+		if len(c.Inputs) == 0 || len(c.Inputs) > rules.MaxInputs || (len(c.Bounds) == 0) == (c.Clauses == nil) || c.Timespan <= 0 || c.Index != i {
+			t.Errorf("correlation is %+v", c)
+		}
+		for _, in := range c.Inputs {
+			if (in.Rule == nil) == (in.Correlation == nil) || len(in.GroupBy) != len(c.GroupBy) || len(in.Values) != len(c.FieldNames) {
+				t.Errorf("input is %+v of %+v", in, c)
+			}
+			if in.Correlation != nil && in.Correlation.Index >= i {
+				t.Errorf("%s comes after %s", in.Correlation.Name, c.Name)
+			}
+		}
+		for _, cl := range c.Clauses {
+			if cl.With == 0 || cl.With&cl.Without != 0 || (cl.With|cl.Without)>>len(c.Inputs) != 0 {
+				t.Errorf("clause %+v of %+v", cl, c)
+			}
+		}
+	}
 }

@@ -28,7 +28,7 @@ func (p *parser) meta(doc *yaml.Node, entries []entry, kind documentKind) Meta {
 		p.problem(doc, "document has no \"title\"")
 	}
 	// Filters raise no findings, so nothing needs to tell them apart.
-	if find(entries, "id") == nil && kind != filterDocument && !p.anyID {
+	if find(entries, "id") == nil && kind != filterDocument && !p.foreign {
 		p.problem(doc, "document has no \"id\"; give it a UUID of its own")
 	}
 	for _, e := range entries {
@@ -49,7 +49,7 @@ func (p *parser) metaEntry(m *Meta, e entry) {
 	case "name":
 		m.Name = p.short(e)
 	case "taxonomy":
-		if s := p.short(e); s != "" && s != "sigma" {
+		if s := p.short(e); s != "" && s != "sigma" && !p.foreign {
 			p.problem(e.v, "taxonomy %q is not known; write the fields in crmwatch's names and leave the taxonomy out", s)
 		}
 	case "status":

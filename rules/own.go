@@ -200,7 +200,7 @@ func (p *parser) repeat(n *yaml.Node) int {
 
 func (p *parser) testField(fields map[string]event.Value, e entry) {
 	if _, ok := p.schema.Field(e.key); !ok {
-		p.problem(e.keyNode, "event of the test has the unknown field %q%s", e.key, didYouMean(e.key, append(p.schema.Paths(), "after", "repeat", "every")))
+		p.problem(e.keyNode, "event of the test has the unknown field %q%s", e.key, didYouMean(e.key, slices.Concat(p.schema.Paths(), []string{"after", "repeat", "every"})))
 		return
 	}
 	l, ok := p.literal(e.v, fmt.Sprintf("field %q of the test", e.key))

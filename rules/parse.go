@@ -106,7 +106,7 @@ func (p *parser) document(n *yaml.Node) *document {
 	default:
 		p.ruleDocument(d, n, entries)
 	}
-	if p.anyID && d.meta.ID == "" && d.kind != filterDocument {
+	if p.foreign && d.meta.ID == "" && d.kind != filterDocument {
 		d.nameItself()
 	}
 	return d

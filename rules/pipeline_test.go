@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -215,5 +216,47 @@ func TestParsePipelineErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !errors.As(err, &problem) {
 			t.Errorf("%q: %v, want %q", tt.text, err, tt.want)
 		}
+	}
+}
+
+func FuzzParsePipeline(f *testing.F) {
+	f.Add("name: p\npriority: 1\ntransformations:\n- {type: field_name_mapping, mapping: {a: [b, c]}, rule_conditions: [{type: logsource, product: x}]}\n")
+	f.Add("transformations:\n- {type: add_condition, negated: true, conditions: {a|contains: [x]}}\n- {type: drop_detection_item, field_name_conditions: [{type: exclude_fields, fields: [s]}]}\n")
+	text := strings.Replace(windows, "%s", "s: {a: 1, b: 2}\n  k: [x]\n  condition: s or 1 of them", 1)
+	f.Fuzz(func(t *testing.T, data string) {
+		p, err := rules.ParsePipeline("p.yml", []byte(data))
+		if (p == nil) == (err == nil) {
+			t.Fatalf("pipeline %v with error %v", p, err)
+		}
+		if p == nil {
+			return
+		}
+		if set, _, err := loadThrough(text, p); (set == nil) == (err == nil) {
+			t.Fatalf("set %v with error %v", set, err)
+		}
+	})
+}
+
+// The pipeline that the documentation shows is one, and does what it says.
+func TestDocumentedPipeline(t *testing.T) {
+	data, err := os.ReadFile("../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(data), "```yml\nname: ")
+	text, _, _ = strings.Cut(text, "```")
+	p, err := rules.ParsePipeline("docs", []byte("name: "+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := options
+	opts.Pipelines = []*rules.Pipeline{p}
+	foreign := "title: x\nid: 00000000-0000-4000-8000-000000000001\nlogsource: {product: m365, service: audit}\ndetection: {s: {Operation: FileDownloaded, eventName: x}, condition: s}\n"
+	set, err := rules.Load(fstest.MapFS{"rules.yml": {Data: []byte(foreign)}}, fields(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(set, newRecord("type", "FileDownloaded", "action", "x")); len(got) != 1 {
+		t.Errorf("%v match", got)
 	}
 }

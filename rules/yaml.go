@@ -23,9 +23,9 @@ const (
 
 // parser reads documents of one file and collects what is wrong with them.
 type parser struct {
-	file   string
-	schema Schema
-	anyID  bool // documents may lack an id
+	file    string
+	schema  Schema
+	foreign bool // documents are somebody else's, of another taxonomy, and may lack an id
 	// problems is shared by the parsers of all files.
 	problems *[]*LoadError
 }

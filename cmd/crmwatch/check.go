@@ -38,6 +38,7 @@ func checkRules(cfg app.Rules) (string, error) {
 type rulesCmd struct {
 	Check rulesCheckCmd `cmd:"" help:"Check rule files; without a directory the configured ones."`
 	List  rulesListCmd  `cmd:"" help:"List the rules."`
+	Eval  rulesEvalCmd  `cmd:"" help:"Run any Sigma rules over any NDJSON, one line of JSON for each match."`
 }
 
 type rulesCheckCmd struct {

@@ -1,0 +1,118 @@
+package window
+
+import (
+	"hash/maphash"
+
+	"github.com/crmwatch/crmwatch/rules"
+)
+
+// Batch holds matches with all that an engine needs of their records, so that
+// records can be read by one goroutine and counted by another.
+type Batch[P any] struct {
+	items []item[P]
+	keys  []byte
+	// Ungrouped are the matches that belong to no group.
+	Ungrouped int64
+}
+
+type item[P any] struct {
+	series, slot int32
+	keyEnd       int
+	numbers      uint64
+	at           int64
+	value        value
+	p            P
+}
+
+// Reset empties the batch.
+func (b *Batch[P]) Reset() { b.items, b.keys, b.Ungrouped = b.items[:0], b.keys[:0], 0 }
+
+// Sharder distributes matches over engines of one set, by group, so that all of a
+// group meet in one. It is safe for concurrent use.
+type Sharder[P any] struct {
+	engine *Engine[P]
+	seed   maphash.Seed
+	shards uint64
+	// pinned says that correlations over others group by something else than those,
+	// so that all of them must meet.
+	pinned bool
+}
+
+// NewSharder returns a sharder for so many engines, of which the one given is an
+// example.
+func NewSharder[P any](e *Engine[P], shards int) *Sharder[P] {
+	s := &Sharder[P]{engine: e, seed: maphash.MakeSeed(), shards: uint64(shards)}
+	for _, inner := range e.series {
+		for _, f := range inner.outer {
+			s.pinned = s.pinned || f.series.table != inner.table
+		}
+	}
+	return s
+}
+
+// Match puts that a rule matched a record into the batch of the engine that must
+// take it in.
+func (s *Sharder[P]) Match(batches []Batch[P], r *rules.Rule, rec *rules.Record, tenant string, at int64, p P) {
+	for _, f := range s.engine.feeds[r.Index] {
+		in := &f.series.inputs[f.slot]
+		// The first batch's keys are as good a place to write as any.
+		b := &batches[0]
+		start := len(b.keys)
+		key, numbers, ok := groupKey(b.keys, tenant, rec, in.GroupBy)
+		b.keys = key
+		if !ok {
+			b.keys = b.keys[:start]
+			b.Ungrouped++
+			continue
+		}
+		if n := s.shard(f.series, key[start:]); n != 0 {
+			b.keys = b.keys[:start]
+			b = &batches[n]
+			b.keys = append(b.keys, key[start:]...)
+		}
+		b.items = append(b.items, item[P]{int32(f.series.index), int32(f.slot), len(b.keys), numbers, at, f.series.valueOf(rec, in.Values), p})
+	}
+}
+
+func (s *Sharder[P]) shard(f *series[P], key []byte) uint64 {
+	if s.shards == 1 || s.pinned && (f.level > 0 || len(f.outer) > 0) {
+		return 0
+	}
+	return maphash.Bytes(s.seed, key) % s.shards
+}
+
+// Play takes in the matches of a batch.
+func (e *Engine[P]) Play(b *Batch[P]) {
+	start := 0
+	var last *window[P]
+	for i := range b.items {
+		it := &b.items[i]
+		key := b.keys[start:it.keyEnd]
+		start = it.keyEnd
+		s := e.series[it.series]
+		if it.at < s.tooLate(e.watermark) {
+			e.Late++
+			continue
+		}
+		last = e.windowBeside(last, s, key, it.numbers)
+		if last == nil {
+			e.Refused++
+			continue
+		}
+		e.take(last, entry[P]{at: it.at, slots: 1 << it.slot, value: it.value, p: it.p})
+	}
+	e.Ungrouped += b.Ungrouped
+}
+
+// windowBeside finds a window, which often is one of the group of the match
+// before.
+func (e *Engine[P]) windowBeside(last *window[P], s *series[P], key []byte, numbers uint64) *window[P] {
+	if last != nil && last.series != nil && last.series.table == s.table && last.group.key == string(key) {
+		for w := last.group.windows; w != nil; w = w.next {
+			if w.series == s {
+				return w
+			}
+		}
+	}
+	return e.window(s, key, numbers)
+}
