@@ -19,27 +19,27 @@ type inner[P any] struct {
 	evidence []P
 }
 
-// window is what one group keeps for one series.
+// window is what one group keeps for one series. What every match needs comes
+// first, to lie together in memory.
 type window[P any] struct {
 	series *series[P]
-	group  *group[P]
-	next   *window[P] // of the same group
-
 	// entries[head:] are kept, in the order of time whatever order they came in.
 	entries []entry[P]
 	head    int
+	key     key
 	// mask has the inputs seen since the window was new: a quick no.
 	mask uint64
 	// done is the time up to which instants were decided.
 	done int64
-	// wakes is when the window waits to be settled, if it is waking.
-	wakes  int64
-	waking bool
-
 	fold
+	old *sketch // what there was no room for, nil as long as there was
+
 	hits []hit // instants at which the condition holds, that may still change
 	runs []*run
-	old  *sketch // what there was no room for, nil as long as there was
+	// wakes is when the window waits to be settled, never where it does not.
+	wakes int64
+	// numbers are those of the group's values that were numbers in the first event.
+	numbers uint64
 }
 
 // live are the entries that are kept.

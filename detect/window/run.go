@@ -507,12 +507,12 @@ func (e *Engine[P]) outer(w *window[P], f feed[P], h hit) (*window[P], entry[P],
 	in := &f.series.inputs[f.slot]
 	key, numbers := innerKey(e.key[:0], &g, in.GroupBy)
 	e.key = key
-	outer := e.window(f.series, key, numbers)
+	outer := e.window(f.series, hashKey(key), key, numbers, h.at)
 	if outer == nil {
 		e.Refused++
 		return nil, entry[P]{}, false
 	}
-	n := entry[P]{at: h.at, slots: 1 << f.slot, inner: &inner[P]{key: w.group.key}}
+	n := entry[P]{at: h.at, slots: 1 << f.slot, inner: &inner[P]{key: g.Key}}
 	if len(in.Values) > 0 {
 		n.value = innerValue(&g, in.Values, f.series.numeric)
 	}

@@ -64,8 +64,9 @@ type Engine[P any] struct {
 	cfg    Config[P]
 	series []*series[P]
 	// feeds are what a rule's matches are measured by, by Rule.Index.
-	feeds  [][]feed[P]
-	tables []*table[P]
+	feeds   [][]feed[P]
+	windows table[P]
+	free    []*window[P] // windows that are of no group
 	// due are the windows that wait for the watermark, by how many correlations
 	// stand between them and the rules: a chain's inner ones come first.
 	due       []queue[P]
@@ -73,7 +74,6 @@ type Engine[P any] struct {
 	// settled is the watermark for which everything was decided: behind watermark
 	// while it advances.
 	settled int64
-	count   int                     // windows kept
 	turn    int                     // which series has to make room next
 	dirty   map[*window[P]]struct{} // windows that have changed since they were saved
 	gone    map[Key]struct{}
@@ -147,7 +147,6 @@ func (e *Engine[P]) addSeries(s *series[P], inputs []rules.Input) *series[P] {
 	s.inputs = inputs
 	s.early = s.early && !e.cfg.Final
 	s.setTimes(&e.cfg)
-	s.table = e.tableFor(s)
 	e.series = append(e.series, s)
 	return s
 }
@@ -156,7 +155,7 @@ func (e *Engine[P]) addSeries(s *series[P], inputs []rules.Input) *series[P] {
 func (e *Engine[P]) Feeds(r *rules.Rule) bool { return len(e.feeds[r.Index]) > 0 }
 
 // Windows is the number of windows kept.
-func (e *Engine[P]) Windows() int { return e.count }
+func (e *Engine[P]) Windows() int { return e.windows.used }
 
 // Watermark is the time up to which everything is decided.
 func (e *Engine[P]) Watermark() int64 { return e.watermark }
@@ -176,7 +175,7 @@ func (e *Engine[P]) Match(r *rules.Rule, rec *rules.Record, tenant string, at in
 			e.Ungrouped++
 			continue
 		}
-		w := e.window(s, key, numbers)
+		w := e.window(s, hashKey(key), key, numbers, at)
 		if w == nil {
 			e.Refused++
 			continue
@@ -232,7 +231,7 @@ func (e *Engine[P]) Close() { e.Advance(never - 1) }
 // settle decides all instants of the window up to the watermark, and closes
 // runs that have ended.
 func (e *Engine[P]) settle(w *window[P]) {
-	w.waking = false
+	w.wakes = never
 	if !w.series.early {
 		for at := w.nextInstant(); at <= e.watermark; at = w.nextInstant() {
 			w.done = at
@@ -248,10 +247,10 @@ func (e *Engine[P]) settle(w *window[P]) {
 
 // wake has the window settled when the watermark has come to a time.
 func (e *Engine[P]) wake(w *window[P], at int64) {
-	if at == never || w.waking && w.wakes <= at {
+	if w.wakes <= at {
 		return
 	}
-	w.waking, w.wakes = true, at
+	w.wakes = at
 	e.due[w.series.level].push(at, w)
 }
 
