@@ -212,6 +212,7 @@ type reader struct {
 	plan    *plan
 	scanner *ndjson.Scanner
 	matcher *rules.Matcher
+	clock   clock
 }
 
 func (r *reader) read(c *chunk) {
@@ -248,7 +249,7 @@ func (r *reader) line(c *chunk, number int64, line []byte) {
 	}
 	c.events++
 	r.noteID(c, rec)
-	at, timed := millis(&rec.Values[r.plan.time])
+	at, timed := r.clock.millis(&rec.Values[r.plan.time])
 	if timed {
 		c.newest = max(c.newest, at)
 	}

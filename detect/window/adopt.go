@@ -26,7 +26,7 @@ func (e *Engine[P]) Adopt(old *Engine[P]) {
 func (e *Engine[P]) adopt(w *window[P], s *series[P], changed bool) {
 	w.forgetFold()
 	w.series, w.wakes = s, never
-	e.windows.add(w.key.hash(), w)
+	e.windows.add(w.hash(), w)
 	e.watch(w, w.newest())
 	if changed {
 		e.touch(w)

@@ -85,6 +85,9 @@ func (s *Sharder[P]) shard(f *series[P], hash uint64) uint64 {
 func (e *Engine[P]) Play(b *Batch[P]) {
 	start := 0
 	for i := range b.items {
+		if i%fetched == 0 {
+			e.fetch(b.items[i:min(i+fetched, len(b.items))])
+		}
 		it := &b.items[i]
 		key := b.keys[start:it.keyEnd]
 		start = it.keyEnd
@@ -101,4 +104,23 @@ func (e *Engine[P]) Play(b *Batch[P]) {
 		e.take(w, entry[P]{at: it.at, slots: 1 << it.slot, value: it.value, p: it.p})
 	}
 	e.Ungrouped += b.Ungrouped
+}
+
+// fetched is how many matches' windows are fetched into the processor's caches at
+// once.
+const fetched = 16
+
+// fetch touches the windows that matches are about to need. With many groups each
+// is far away in memory, and in a loop that does nothing else the processor waits
+// for several at once.
+func (e *Engine[P]) fetch(items []item[P]) {
+	var ws [fetched]*window[P]
+	for i := range items {
+		ws[i] = e.windows.glance(e.series[items[i].series].hashIn(items[i].hash))
+	}
+	for _, w := range ws {
+		if w != nil && w.head < len(w.entries) {
+			e.touched += w.entries[w.head].at
+		}
+	}
 }

@@ -49,7 +49,6 @@ func (w *window[P]) live() []entry[P] { return w.entries[w.head:] }
 // added where it is there already: an event that matches several inputs counts
 // once, with the slots of all.
 func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
-	w.trim(w.floor(e, e.settled), e)
 	if n.at < w.newest()-w.series.lateness && !e.cfg.Final {
 		e.Late++
 		return 0, false
@@ -142,12 +141,15 @@ func (e *Engine[P]) compare(a, b *entry[P]) int {
 // this time.
 func (w *window[P]) lateAt(at int64) bool { return at <= w.done && !w.series.early }
 
-// grow makes room for one more entry, by moving what is kept to the front where
-// that frees enough.
+// grow makes room for one more entry: by forgetting what is old, or by moving what
+// is kept to the front, where that frees enough.
 func (w *window[P]) grow(e *Engine[P]) {
-	n := len(w.entries)
-	switch {
-	case n < cap(w.entries):
+	if len(w.entries) < cap(w.entries) {
+		return
+	}
+	w.trim(w.floor(e, e.settled), e)
+	switch n := len(w.entries); {
+	case n < cap(w.entries): // all were old
 	case 2*w.head >= n && n > 0:
 		w.compact()
 	default:
@@ -186,20 +188,24 @@ func (w *window[P]) floor(e *Engine[P], watermark int64) int64 {
 }
 
 // first is the index of the first entry at this time or later.
-func (w *window[P]) first(at int64) int { return w.search(at, 0) }
+func (w *window[P]) first(at int64) int { return w.search(at, w.lo) }
 
 // behind is the index of the first entry that is later.
-func (w *window[P]) behind(at int64) int { return w.search(at, 1) }
+func (w *window[P]) behind(at int64) int { return w.search(at+1, w.hi) }
 
-// search finds the first entry at the time at or, with strict 1, behind it.
-func (w *window[P]) search(at, strict int64) int {
+// search finds the first entry at the time at or later. Most often this is a
+// guess, the end of the fold, or the end of all.
+func (w *window[P]) search(at int64, guess int) int {
 	lo, hi := w.head, len(w.entries)
-	if hi > lo && w.entries[hi-1].at-strict < at {
-		return hi // the newest is most often asked for
+	switch {
+	case lo == hi || w.entries[hi-1].at < at:
+		return hi
+	case guess > lo && guess < hi && w.entries[guess].at >= at && w.entries[guess-1].at < at:
+		return guess
 	}
 	for lo < hi {
 		mid := (lo + hi) / 2
-		if w.entries[mid].at-strict < at {
+		if w.entries[mid].at < at {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -228,7 +234,10 @@ func (w *window[P]) trim(floor int64, e *Engine[P]) {
 	if w.head == len(w.entries) || w.entries[w.head].at >= floor {
 		return
 	}
-	i := w.first(floor)
+	i := w.head + 1
+	for i < len(w.entries) && w.entries[i].at < floor {
+		i++
+	}
 	w.drop(i, e)
 	w.forgetHits(floor - w.series.span)
 }
@@ -252,6 +261,10 @@ func (w *window[P]) drop(i int, e *Engine[P]) {
 // limit folds the older half of a window that has too many entries into a
 // sketch.
 func (e *Engine[P]) limit(w *window[P]) {
+	if len(w.entries)-w.head <= e.cfg.Entries {
+		return
+	}
+	w.trim(w.floor(e, e.settled), e)
 	n := len(w.entries) - w.head
 	if n <= e.cfg.Entries {
 		return

@@ -155,7 +155,7 @@ func (e *Engine[P]) Restore(k Key, value []byte) error {
 		return nil
 	}
 	key := []byte(k.Group)
-	if w := e.windows.find(e.series[i], hashKey(key), key); w != nil {
+	if w := e.windows.find(e.series[i], e.series[i].hashIn(hashKey(key)), key); w != nil {
 		e.drop(w)
 	}
 	if value == nil {

@@ -19,28 +19,32 @@ type slot[P any] struct {
 // which collide.
 var seed = maphash.MakeSeed()
 
-// hashKey is the hash of a group's key. Groups of different series share it.
+// hashKey is the hash of a group's key.
 func hashKey(key []byte) uint64 { return maphash.Bytes(seed, key) }
 
-// home is where a window belongs: the windows of a group lie apart.
-func (t *table[P]) home(hash uint64, s *series[P]) int {
-	return int(hash+uint64(s.index)*0x9e3779b97f4a7c15) & (len(t.slots) - 1)
-}
+// hashIn tells the windows of a group apart, which lie in different places.
+func (s *series[P]) hashIn(group uint64) uint64 { return group + uint64(s.index)*0x9e3779b97f4a7c15 }
 
 // find returns the window of a group, nil where there is none.
 func (t *table[P]) find(s *series[P], hash uint64, key []byte) *window[P] {
 	if t.used == 0 {
 		return nil
 	}
-	for i := t.home(hash, s); ; i = (i + 1) & (len(t.slots) - 1) {
-		o := &t.slots[i]
-		if o.w == nil {
-			return nil
-		}
-		if o.hash == hash && o.w.series == s && o.w.key.is(key) {
+	mask := len(t.slots) - 1
+	for i := int(hash) & mask; t.slots[i].w != nil; i = (i + 1) & mask {
+		if o := &t.slots[i]; o.hash == hash && o.w.series == s && o.w.key.is(key) {
 			return o.w
 		}
 	}
+	return nil
+}
+
+// glance returns the window that most likely is the one of a hash.
+func (t *table[P]) glance(hash uint64) *window[P] {
+	if t.used == 0 {
+		return nil
+	}
+	return t.slots[int(hash)&(len(t.slots)-1)].w
 }
 
 func (t *table[P]) add(hash uint64, w *window[P]) {
@@ -52,9 +56,10 @@ func (t *table[P]) add(hash uint64, w *window[P]) {
 }
 
 func (t *table[P]) put(o slot[P]) {
-	i := t.home(o.hash, o.w.series)
+	mask := len(t.slots) - 1
+	i := int(o.hash) & mask
 	for t.slots[i].w != nil {
-		i = (i + 1) & (len(t.slots) - 1)
+		i = (i + 1) & mask
 	}
 	t.slots[i] = o
 }
@@ -70,14 +75,15 @@ func (t *table[P]) grow() {
 }
 
 // remove takes a window out, and puts those behind it where they belong now.
-func (t *table[P]) remove(w *window[P]) {
-	i := t.home(w.key.hash(), w.series)
+func (t *table[P]) remove(hash uint64, w *window[P]) {
+	mask := len(t.slots) - 1
+	i := int(hash) & mask
 	for t.slots[i].w != w {
-		i = (i + 1) & (len(t.slots) - 1)
+		i = (i + 1) & mask
 	}
 	t.slots[i] = slot[P]{}
 	t.used--
-	for i = (i + 1) & (len(t.slots) - 1); t.slots[i].w != nil; i = (i + 1) & (len(t.slots) - 1) {
+	for i = (i + 1) & mask; t.slots[i].w != nil; i = (i + 1) & mask {
 		o := t.slots[i]
 		t.slots[i] = slot[P]{}
 		t.put(o)
@@ -133,12 +139,16 @@ func (k *key) hash() uint64 {
 	return hashKey(k.short[:k.length])
 }
 
+// hash is where the window is in the table.
+func (w *window[P]) hash() uint64 { return w.series.hashIn(w.key.hash()) }
+
 // groupKey is the key as a text.
 func (w *window[P]) groupKey() string { return w.key.text() }
 
 // window finds the window of a group, or makes it for something that happened at
 // a time; nil where there is no room.
-func (e *Engine[P]) window(s *series[P], hash uint64, key []byte, numbers uint64, at int64) *window[P] {
+func (e *Engine[P]) window(s *series[P], group uint64, key []byte, numbers uint64, at int64) *window[P] {
+	hash := s.hashIn(group)
 	if w := e.windows.find(s, hash, key); w != nil {
 		return w
 	}
@@ -158,7 +168,7 @@ func (e *Engine[P]) window(s *series[P], hash uint64, key []byte, numbers uint64
 
 // release gives up a window.
 func (e *Engine[P]) release(w *window[P]) {
-	e.windows.remove(w)
+	e.windows.remove(w.hash(), w)
 	w.forgetFold()
 	e.pool.give(w.entries)
 	e.forget(w)

@@ -78,6 +78,7 @@ type Engine[P any] struct {
 	dirty   map[*window[P]]struct{} // windows that have changed since they were saved
 	gone    map[Key]struct{}
 	key     []byte
+	touched int64 // what fetch has read: without a use for it, it would not be read
 	pool    pool[P]
 	alert   Alert[P]
 
