@@ -61,9 +61,10 @@ func innerValue(g *Group, fields []rules.Field, numeric bool) value {
 	return textValue(string(b))
 }
 
-// describe takes the group's key apart.
-func (w *window[P]) describe() Group {
-	g := Group{Key: w.groupKey(), Numbers: w.numbers}
+// describe takes the group's key apart. The list of values is good until the next
+// call.
+func (e *Engine[P]) describe(w *window[P]) Group {
+	g := Group{Key: w.groupKey(), Numbers: w.numbers, Values: e.values[:0]}
 	rest := g.Key
 	g.Tenant, rest = cutText(rest)
 	for rest != "" {
@@ -71,6 +72,7 @@ func (w *window[P]) describe() Group {
 		v, rest = cutText(rest)
 		g.Values = append(g.Values, v)
 	}
+	e.values = g.Values
 	return g
 }
 

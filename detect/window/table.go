@@ -104,7 +104,8 @@ func (t *table[P]) all(fn func(*window[P])) {
 type key struct {
 	short  [23]byte
 	length uint8 // of short; longKey for one that does not fit
-	long   *string
+	// full is the key as a text: of a short one once somebody has asked for it.
+	full *string
 }
 
 const longKey = 255
@@ -112,7 +113,7 @@ const longKey = 255
 func newKey(b []byte) (k key) {
 	if len(b) > len(k.short) {
 		text := string(b)
-		return key{length: longKey, long: &text}
+		return key{length: longKey, full: &text}
 	}
 	k.length = uint8(copy(k.short[:], b))
 	return k
@@ -120,21 +121,22 @@ func newKey(b []byte) (k key) {
 
 func (k *key) is(b []byte) bool {
 	if k.length == longKey {
-		return *k.long == string(b)
+		return *k.full == string(b)
 	}
 	return string(k.short[:k.length]) == string(b)
 }
 
 func (k *key) text() string {
-	if k.length == longKey {
-		return *k.long
+	if k.full == nil {
+		text := string(k.short[:k.length])
+		k.full = &text
 	}
-	return string(k.short[:k.length])
+	return *k.full
 }
 
 func (k *key) hash() uint64 {
 	if k.length == longKey {
-		return maphash.String(seed, *k.long)
+		return maphash.String(seed, *k.full)
 	}
 	return hashKey(k.short[:k.length])
 }

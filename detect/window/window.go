@@ -78,7 +78,9 @@ type Engine[P any] struct {
 	dirty   map[*window[P]]struct{} // windows that have changed since they were saved
 	gone    map[Key]struct{}
 	key     []byte
-	touched int64 // what fetch has read: without a use for it, it would not be read
+	values  []string // of describe
+	links   []link   // of chosen
+	touched int64    // what fetch has read: without a use for it, it would not be read
 	pool    pool[P]
 	alert   Alert[P]
 
