@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"internal/app":      {"event", "internal/stream", "internal/bus", "rules", "roster", "alert", "detect", "ingest", "store", "simulate"},
 	"internal/testkit":  {"internal/embedded"},
 	"deploy":            {},
-	"cmd":               {"alert", "detect/eval", "ingest", "rules", "simulate", "internal/app", "internal/embedded"},
+	"cmd":               {"alert", "detect/eval", "detect/ruletest", "ingest", "rules", "simulate", "internal/app", "internal/embedded"},
 }
 
 // oneFolder is where each client library lives.

@@ -3,7 +3,6 @@ package detect
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/crmwatch/crmwatch/alert"
+	"github.com/crmwatch/crmwatch/detect/window"
 	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/internal/stream"
 	"github.com/crmwatch/crmwatch/rules"
@@ -36,11 +36,12 @@ type Deps struct {
 	Findings stream.Writer // to the alert topic, OCSF Detection Findings
 	State    stream.Table  // compacted, partitioned like the event topic
 	Dead     stream.Writer // dead letters
-	Rules    *rules.Set
-	People   People
-	Logger   *slog.Logger
-	Metrics  prometheus.Registerer
-	Now      func() time.Time // for dead letters and durations; events bring their own
+	// Rules are the rules in force now, never nil. Each partition asks before a batch.
+	Rules   func() *rules.Set
+	People  People
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+	Now     func() time.Time // for dead letters and durations; events bring their own
 }
 
 // Detector is the stage that runs one Engine per partition of the event topic.
@@ -55,28 +56,9 @@ type Detector struct {
 	metrics *metrics
 }
 
-// New returns a Detector. The error names the rules that it cannot run.
-func New(cfg Config, deps Deps) (*Detector, error) {
-	if err := check(cfg, deps.Rules); err != nil {
-		return nil, err
-	}
-	return &Detector{cfg: cfg, Deps: deps, metrics: newMetrics(deps.Metrics)}, nil
-}
-
-// check refuses rules that would silently never fire, because they ask for more
-// events than are kept.
-func check(cfg Config, set *rules.Set) error {
-	var errs []error
-	for _, c := range set.Correlations() {
-		if !runs(c) {
-			errs = append(errs, fmt.Errorf("%s: the detector cannot run this correlation of type %s yet", c.Pos, c.Type))
-			continue
-		}
-		if c.Type != rules.ValueSum && c.Bounds[0].Threshold >= float64(cfg.Entries) {
-			errs = append(errs, fmt.Errorf("%s: the condition asks for %.0f events, and %d are kept for one group", c.Pos, c.Bounds[0].Threshold, cfg.Entries))
-		}
-	}
-	return errors.Join(errs...)
+// New returns a Detector.
+func New(cfg Config, deps Deps) *Detector {
+	return &Detector{cfg: cfg, Deps: deps, metrics: newMetrics(deps.Metrics)}
 }
 
 // Run detects until ctx ends, then makes a last checkpoint of each partition.
@@ -98,16 +80,16 @@ type partition struct {
 	engine  *Engine
 	decoder *event.Decoder
 	label   string
-	next    int64 // offset after the last event taken in
-	saved   int64 // offset of the last checkpoint
-	late    int64 // what the metric knows of
+	next    int64           // offset after the last event taken in
+	saved   int64           // offset of the last checkpoint
+	counted window.Counters // what the metrics know of
 	savedAt time.Time
 }
 
 // open restores the partition's engine from its last checkpoint.
 func (d *Detector) open(ctx context.Context, c stream.Claim) (*partition, error) {
 	began := d.Now()
-	p := &partition{Detector: d, claim: c, engine: NewEngine(d.cfg, d.Rules, d.People), decoder: event.NewDecoder(), label: strconv.Itoa(c.Partition()), savedAt: began}
+	p := &partition{Detector: d, claim: c, engine: NewEngine(d.cfg, d.Rules(), d.People), decoder: event.NewDecoder(), label: strconv.Itoa(c.Partition()), savedAt: began}
 	m, err := p.restore(ctx)
 	if err != nil {
 		return nil, err
@@ -121,10 +103,9 @@ func (d *Detector) open(ctx context.Context, c stream.Claim) (*partition, error)
 }
 
 func (p *partition) restore(ctx context.Context) (m marker, err error) {
-	wanted := wantedWindows(p.engine.watchers)
 	err = p.State.Load(ctx, p.claim.Partition(), func(r stream.Record) error {
 		if string(r.Key) != markerKey {
-			return p.engine.state.restore(string(r.Key), r.Value, wanted)
+			return p.engine.restore(string(r.Key), r.Value)
 		}
 		if err := json.Unmarshal(r.Value, &m); err != nil {
 			return fmt.Errorf("decode marker: %w", err)
@@ -134,7 +115,7 @@ func (p *partition) restore(ctx context.Context) (m marker, err error) {
 		}
 		return nil
 	})
-	p.engine.watermark = m.Watermark
+	p.engine.resume(&m)
 	return m, err
 }
 
@@ -155,6 +136,7 @@ func (p *partition) run(ctx context.Context) error {
 // take folds a batch of events, writes what they complete, and makes a
 // checkpoint when one is due.
 func (p *partition) take(ctx context.Context, recs []stream.Record) error {
+	p.follow()
 	var findings []stream.Record
 	for _, r := range recs {
 		var e event.Event
@@ -170,7 +152,9 @@ func (p *partition) take(ctx context.Context, recs []stream.Record) error {
 				return fmt.Errorf("encode finding %s: %w", f.ID, err)
 			}
 			findings = append(findings, stream.Record{Key: []byte(f.Tenant + "/" + f.Subject.Key), Value: msg, Time: f.Detected})
-			p.metrics.findings.WithLabelValues(f.Rule.Name, string(f.Rule.Level)).Inc()
+			if f.Revision == 0 {
+				p.metrics.findings.WithLabelValues(f.Rule.Name, string(f.Rule.Level)).Inc()
+			}
 		}
 	}
 	p.next = recs[len(recs)-1].Offset + 1
@@ -198,14 +182,13 @@ func (p *partition) decode(r stream.Record, e *event.Event) error {
 
 func (p *partition) observe(events int) {
 	p.metrics.events.Add(float64(events))
-	p.metrics.watermark.WithLabelValues(p.label).Set(float64(p.engine.watermark) / 1000)
+	p.metrics.watermark.WithLabelValues(p.label).Set(float64(p.engine.newest) / 1000)
 	p.metrics.groups.WithLabelValues(p.label).Set(float64(p.engine.Groups()))
-	p.metrics.late.Add(float64(p.engine.Late() - p.late))
-	p.late = p.engine.Late()
+	p.metrics.count(&p.counted, p.engine.Counters())
 }
 
 func (p *partition) due() bool {
-	return len(p.engine.state.dirty) >= checkpointKeys || p.Now().Sub(p.savedAt) >= checkpointEvery || p.claim.Lag() == 0
+	return p.engine.dirty() >= checkpointKeys || p.Now().Sub(p.savedAt) >= checkpointEvery || p.claim.Lag() == 0
 }
 
 // checkpoint makes the changed state durable together with the offset it
@@ -227,7 +210,7 @@ func (p *partition) checkpoint(ctx context.Context) error {
 			return fmt.Errorf("write checkpoint at offset %d: %w", p.next, err)
 		}
 	}
-	p.engine.state.saved()
+	p.engine.saved()
 	p.saved, p.savedAt = p.next, p.Now()
 	p.metrics.checkpoints.Observe(p.savedAt.Sub(began).Seconds())
 	if err := p.claim.Commit(ctx, p.next); err != nil {
@@ -239,11 +222,11 @@ func (p *partition) checkpoint(ctx context.Context) error {
 func stateSize(r *stream.Record) int { return len(r.Key) + len(r.Value) }
 
 func (p *partition) changes() ([]stream.Record, error) {
-	changed, err := p.engine.state.changes()
+	changed, err := p.engine.changes()
 	if err != nil {
 		return nil, err
 	}
-	mark, err := json.Marshal(marker{Next: p.next, Watermark: p.engine.watermark, Codec: codecVersion, Rules: p.Rules.Version()})
+	mark, err := json.Marshal(marker{Next: p.next, Watermark: p.engine.newest, Sources: p.engine.sources, Codec: codecVersion, Rules: p.engine.set.Version()})
 	if err != nil {
 		return nil, fmt.Errorf("encode marker: %w", err)
 	}

@@ -9,22 +9,30 @@ package detect
 import (
 	"strings"
 	"time"
-	"unique"
 
 	"github.com/crmwatch/crmwatch/alert"
+	"github.com/crmwatch/crmwatch/detect/window"
 	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/rules"
 )
 
 // Config is what may be set of the detector.
 type Config struct {
-	// Lateness is how far behind the newest event of its group an event may come
-	// and still be put where it belongs. Salesforce's hourly files come hours
-	// late, and a daily one may be made anew for days.
+	// Lateness is how far behind the newest event of its source an event may come
+	// and still be put where it belongs. Salesforce's hourly files come hours late,
+	// and a daily one may be made anew for days.
 	Lateness time.Duration
-	// Entries is how many events one rule keeps for one group, and a third more
-	// until they are dropped together.
+	// Delay is how long what can only be decided when nothing is missing waits for
+	// the events of a source; Delays says it for single sources.
+	Delay  time.Duration
+	Delays map[string]time.Duration
+	// Idle is after how long without events a source is not waited for any more.
+	Idle time.Duration
+	// Entries is how many events one rule keeps for one group; what is more is
+	// counted by sketches.
 	Entries int
+	// Groups is how many windows one partition keeps at most.
+	Groups int
 	// Skew is how far ahead of its collection an event's time is believed.
 	Skew time.Duration
 	// Checkpoint is how many bytes of state are written at once.
@@ -33,61 +41,119 @@ type Config struct {
 
 // DefaultConfig is the configuration of a detector that was not told otherwise.
 func DefaultConfig() Config {
-	return Config{Lateness: 7 * 24 * time.Hour, Entries: 10_000, Skew: 10 * time.Minute, Checkpoint: 4 << 20}
+	return Config{
+		Lateness: 7 * 24 * time.Hour, Delay: 2 * time.Minute, Idle: time.Hour,
+		Entries: window.DefaultEntries, Groups: window.DefaultGroups, Skew: 10 * time.Minute, Checkpoint: 4 << 20,
+	}
 }
 
 // Engine folds the events of one partition into findings. What it returns is a
 // function of the events, their order, the rules and the roster alone, so a
-// restored engine that is given the same events again finds the same again. It
-// is not safe for concurrent use.
+// restored engine that is given the same events again finds the same again; and
+// what it has returned in the end, of every finding the last revision, does not
+// depend on the order of the events either. It is not safe for concurrent use.
 type Engine struct {
 	cfg    Config
 	set    *rules.Set
 	people People
 
-	watchers map[*rules.Rule][]*watcher // what a matching event of the rule is counted by
-	state    state
-	watermark,
-	late int64
+	windows *window.Engine[*evidence]
+	state   state
+	sources sources
+	newest  int64
 
 	rec     record
 	matcher *rules.Matcher
 	fields  rules.Record
-	found   []alert.Finding
+	// said are the fields that the sentences about a rule's matches name, by
+	// Rule.Index.
+	said  [][]string
+	found []alert.Finding
 }
 
 // NewEngine returns an engine with no state.
 func NewEngine(cfg Config, set *rules.Set, people People) *Engine {
-	return &Engine{cfg: cfg, set: set, people: people, watchers: watchersOf(set), matcher: set.Matcher(), state: newState()}
+	en := &Engine{cfg: cfg, set: set, people: people, matcher: set.Matcher(), said: saidBy(set), state: newState(), sources: sources{}}
+	en.windows = en.newWindows(set)
+	return en
 }
 
-// Watermark is the event time up to which the stream has come: the newest time
-// seen, but never further ahead than the clock skew allows. Zero at the start.
+func (en *Engine) newWindows(set *rules.Set) *window.Engine[*evidence] {
+	person, _ := schema.Field("actor.key")
+	return window.New(window.Config[*evidence]{
+		Compare: compareEvidence, Emit: en.alerted, Absorb: absorb, Recall: recall,
+		Lateness: en.cfg.Lateness, Entries: en.cfg.Entries, Groups: en.cfg.Groups,
+	}, set, person)
+}
+
+// saidBy lists, for every rule, the fields that its sentence and those of the
+// correlations over it name.
+func saidBy(set *rules.Set) [][]string {
+	said := make([][]string, len(set.Rules()))
+	for _, r := range set.Rules() {
+		said[r.Index] = r.ReasonFields()
+	}
+	below := map[*rules.Correlation][]*rules.Rule{}
+	for _, c := range set.Correlations() {
+		for _, in := range c.Inputs {
+			if in.Rule != nil {
+				below[c] = append(below[c], in.Rule)
+			} else {
+				below[c] = append(below[c], below[in.Correlation]...)
+			}
+		}
+		for _, r := range below[c] {
+			said[r.Index] = append(said[r.Index], c.ReasonFields()...)
+		}
+	}
+	return said
+}
+
+// Watermark is the newest event time seen, but never further ahead than the
+// clock skew allows. Zero at the start.
 func (en *Engine) Watermark() time.Time {
-	if en.watermark == 0 {
+	if en.newest == 0 {
 		return time.Time{}
 	}
-	return fromMillis(en.watermark)
+	return fromMillis(en.newest)
 }
 
-// Late is the number of times an event came too late to be counted by a rule.
-func (en *Engine) Late() int64 { return en.late }
+// Counters are how often events were not counted as one might expect.
+func (en *Engine) Counters() window.Counters { return en.windows.Counters }
 
 // Groups is the number of windows kept.
-func (en *Engine) Groups() int { return len(en.state.windows) }
+func (en *Engine) Groups() int { return en.windows.Windows() }
 
-// Apply takes in one event and returns what it completes. The slice is good
-// until the next call.
+// Apply takes in one event and returns what it completes or amends. The slice is
+// good until the next call.
 func (en *Engine) Apply(e *event.Event) []alert.Finding {
 	en.found = en.found[:0]
 	rec := en.look(e)
-	en.advance(e)
 	rec.fill(&en.fields, en.set)
+	var n *evidence
 	for _, rule := range en.matcher.Match(&en.fields) {
-		for _, w := range en.watchers[rule] {
-			en.count(w, rec)
+		alone := rule.Alerts && rule.Window.Suppress == 0
+		if !alone && !en.windows.Feeds(rule) {
+			continue
 		}
+		if n == nil {
+			n = evidenceOf(rec)
+		}
+		n.say(en.said[rule.Index], rec)
+		if alone {
+			en.single(&rule.Meta, rec, n)
+		}
+		en.windows.Match(rule, &en.fields, e.Tenant, n.Time, n)
 	}
+	en.advance(e)
+	return en.found
+}
+
+// Close says that no event comes any more and returns what is decided by that.
+// It is for a stream that has an end.
+func (en *Engine) Close() []alert.Finding {
+	en.found = en.found[:0]
+	en.windows.Close()
 	return en.found
 }
 
@@ -96,55 +162,13 @@ func (en *Engine) advance(e *event.Event) {
 	if limit := e.Collected.Add(en.cfg.Skew); !e.Collected.IsZero() && t.After(limit) {
 		t = limit
 	}
-	en.watermark = max(en.watermark, t.UnixMilli())
-}
-
-// count puts the event into the window of its group and makes the finding that
-// it completes, if any.
-func (en *Engine) count(w *watcher, rec *record) {
-	key, ok := w.group(rec)
-	if !ok {
-		return
+	en.newest = max(en.newest, t.UnixMilli())
+	collected := t
+	if !e.Collected.IsZero() {
+		collected = e.Collected
 	}
-	win := en.state.window(key)
-	i, placed := win.insert(w.entry(rec))
-	switch placed {
-	case duplicate:
-		return
-	case tooLate:
-		en.late++
-		return
-	case inserted:
-	}
-	en.state.touch(key)
-	for j := i; j < len(win.Entries) && win.Entries[j].Time <= win.Entries[i].Time+w.span.Milliseconds(); j++ {
-		if en.judge(w, win, j, key, rec) {
-			break
-		}
-	}
-	win.forget(w.span+en.cfg.Lateness, en.cfg.Entries)
-}
-
-// judge makes a finding of the window that ends at entry j when the rule's
-// condition holds there and the burst was not told of yet.
-func (en *Engine) judge(w *watcher, win *window, j int, key string, rec *record) bool {
-	end := win.Entries[j].Time
-	if win.fired(end, w.span) {
-		return false
-	}
-	from := j
-	if w.span > 0 {
-		from = win.start(j, w.span)
-	}
-	measured := w.measure(win, from, j)
-	if !w.holds(float64(measured)) {
-		return false
-	}
-	if w.span > 0 {
-		win.Fired = append(win.Fired, end)
-	}
-	en.found = append(en.found, w.finding(rec, key, win.Entries[from:j+1], measured))
-	return true
+	en.sources.saw(intern(e.Source), t.UnixMilli(), collected.UnixMilli())
+	en.windows.Advance(en.sources.watermark(&en.cfg))
 }
 
 // activity takes the event into its account's history and returns the days of
@@ -176,13 +200,4 @@ func lastActive(r *record, e *event.Event) int64 {
 		}
 	}
 	return 0
-}
-
-// intern makes one copy of a text that many entries share, so that no entry
-// keeps the whole message alive that the text was part of.
-func intern(s string) string {
-	if s == "" {
-		return ""
-	}
-	return unique.Make(s).Value()
 }

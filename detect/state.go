@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/crmwatch/crmwatch/rules"
+	"github.com/crmwatch/crmwatch/detect/window"
 )
 
 // Keys of the state, as they stand in the compacted topic. A window's key
@@ -16,30 +16,27 @@ const (
 	markerKey     = "m/marker"
 )
 
-func windowPrefix(m rules.Meta) string { return windowMark + m.ID + "@" + m.Version + "/" }
+func windowKey(k window.Key) string { return windowMark + k.Rule + "@" + k.Version + "/" + k.Group }
 
-// state is everything an engine remembers, by key, and which of it has changed
-// since the last checkpoint.
+// windowName takes a window's key apart.
+func windowName(key string) (k window.Key, ok bool) {
+	rule, rest, ok1 := strings.Cut(strings.TrimPrefix(key, windowMark), "@")
+	version, group, ok2 := strings.Cut(rest, "/")
+	return window.Key{Rule: rule, Version: version, Group: group}, ok1 && ok2
+}
+
+// state is what an engine remembers of accounts, by key, and which of it has
+// changed since the last checkpoint.
 type state struct {
-	windows  map[string]*window
 	accounts map[string]*account
 	dirty    map[string]struct{}
 }
 
 func newState() state {
-	return state{windows: map[string]*window{}, accounts: map[string]*account{}, dirty: map[string]struct{}{}}
+	return state{accounts: map[string]*account{}, dirty: map[string]struct{}{}}
 }
 
 func (s *state) touch(key string) { s.dirty[key] = struct{}{} }
-
-func (s *state) window(key string) *window {
-	w, ok := s.windows[key]
-	if !ok {
-		w = &window{}
-		s.windows[key] = w
-	}
-	return w
-}
 
 func (s *state) account(key string) (a *account, known bool) {
 	a, known = s.accounts[key]
@@ -56,74 +53,54 @@ type change struct {
 	value []byte
 }
 
+// dirty is how many keys have changed since the last call of saved.
+func (en *Engine) dirty() int { return len(en.state.dirty) + en.windows.Dirty() }
+
 // changes returns what has changed since the last call of saved.
-func (s *state) changes() ([]change, error) {
-	out := make([]change, 0, len(s.dirty))
-	for key := range s.dirty {
-		value, err := s.encode(key)
+func (en *Engine) changes() ([]change, error) {
+	out := make([]change, 0, en.dirty())
+	for key := range en.state.dirty {
+		value, err := json.Marshal(en.state.accounts[key])
 		if err != nil {
 			return nil, fmt.Errorf("encode state %.40q: %w", key, err)
 		}
 		out = append(out, change{key, value})
 	}
-	return out, nil
+	err := en.windows.Changes(func(k window.Key, value []byte) error {
+		out = append(out, change{windowKey(k), value})
+		return nil
+	})
+	return out, err
 }
 
-func (s *state) encode(key string) ([]byte, error) {
-	if w, ok := s.windows[key]; ok {
-		return json.Marshal(w)
-	}
-	if a, ok := s.accounts[key]; ok {
-		return json.Marshal(a)
-	}
-	return nil, nil
+func (en *Engine) saved() {
+	clear(en.state.dirty)
+	en.windows.Saved()
 }
-
-func (s *state) saved() { clear(s.dirty) }
 
 // restore takes in one key's value. Windows of rules that are no longer there,
 // or have changed, are marked for deletion.
-func (s *state) restore(key string, value []byte, wanted func(key string) bool) error {
+func (en *Engine) restore(key string, value []byte) error {
 	switch {
-	case value == nil:
-		delete(s.windows, key)
-		delete(s.accounts, key)
-		return nil
-	case strings.HasPrefix(key, windowMark) && !wanted(key):
-		s.touch(key)
-		return nil
 	case strings.HasPrefix(key, windowMark):
-		w := &window{}
-		if err := json.Unmarshal(value, w); err != nil {
-			return fmt.Errorf("decode window: %w", err)
+		k, ok := windowName(key)
+		if !ok {
+			return fmt.Errorf("decode state: the key %.40q names no window", key)
 		}
-		w.resum(0)
-		s.windows[key] = w
+		return en.windows.Restore(k, value)
 	case strings.HasPrefix(key, accountPrefix):
+		delete(en.state.accounts, key)
+		if value == nil {
+			return nil
+		}
 		a := &account{}
 		if err := json.Unmarshal(value, a); err != nil {
 			return fmt.Errorf("decode account: %w", err)
 		}
-		s.accounts[key] = a
+		en.state.accounts[key] = a
+		return nil
 	default:
 		return fmt.Errorf("unknown kind of state %.2q", key)
-	}
-	return nil
-}
-
-// wantedWindows tells the windows of these watchers from those of rules that
-// are gone.
-func wantedWindows(watchers map[*rules.Rule][]*watcher) func(key string) bool {
-	prefixes := map[string]bool{}
-	for _, ws := range watchers {
-		for _, w := range ws {
-			prefixes[w.prefix] = true
-		}
-	}
-	return func(key string) bool {
-		rest := key[len(windowMark):]
-		i := strings.IndexByte(rest, '/')
-		return i >= 0 && prefixes[key[:len(windowMark)+i+1]]
 	}
 }
 
@@ -131,11 +108,22 @@ func wantedWindows(watchers map[*rules.Rule][]*watcher) func(key string) bool {
 // state that reflects it.
 type marker struct {
 	// Next is the offset of the first event that the state does not reflect.
-	Next      int64  `json:"next"`
-	Watermark int64  `json:"watermark"`
-	Codec     int    `json:"codec"`
-	Rules     string `json:"rules"` // version of the rule set, for people
+	Next      int64 `json:"next"`
+	Watermark int64 `json:"watermark"`
+	// Sources is how far each source has come.
+	Sources sources `json:"sources"`
+	Codec   int     `json:"codec"`
+	Rules   string  `json:"rules"` // version of the rule set, for people
 }
 
 // codecVersion names the form of the state's values.
-const codecVersion = 1
+const codecVersion = 2
+
+// resume takes over what a checkpoint says of the stream as a whole.
+func (en *Engine) resume(m *marker) {
+	en.newest = m.Watermark
+	if m.Sources != nil {
+		en.sources = m.Sources
+		en.windows.Resume(en.sources.watermark(&en.cfg))
+	}
+}

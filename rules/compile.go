@@ -12,8 +12,9 @@ import (
 type compiler struct {
 	schema Schema
 	// uses are the fields that were compiled, keywords whether there were some.
-	uses     []bool
-	keywords bool
+	uses       []bool
+	keywords   bool
+	predicates predicates
 	// report takes what is wrong.
 	report func(pos Position, format string, args ...any)
 }
@@ -130,13 +131,39 @@ func (c *compiler) item(it item) node {
 	case it.mods.fieldref:
 		n = c.reference(it)
 	default:
-		field := c.field(it.field, it.pos)
-		n = &fieldNode{field: field, tests: c.tests(it), all: it.mods.all}
+		n = c.values(c.field(it.field, it.pos), it)
 	}
 	if it.mods.neq {
 		return notNode{n}
 	}
 	return n
+}
+
+// values compiles the comparison of a field with the values of an item, which
+// match nothing where there are none, because a look-up table is empty. With all,
+// each of them must hold, each for some value of a list.
+func (c *compiler) values(f Field, it item) node {
+	if it.mods.compare == "exists" && len(it.values) > 1 {
+		c.report(it.pos, "%s has more than one value for \"exists\"", it.what())
+	}
+	var anyOf []test
+	var allOf allNode
+	for _, l := range it.values {
+		tests, err := compileValue(&it.mods, l)
+		if err != nil {
+			c.report(l.pos, "value of %s %v", it.what(), err)
+			continue
+		}
+		if it.mods.all {
+			allOf = append(allOf, c.predicates.any(f, tests))
+		} else {
+			anyOf = append(anyOf, tests...)
+		}
+	}
+	if len(allOf) > 0 {
+		return allOf
+	}
+	return c.predicates.any(f, anyOf)
 }
 
 func (c *compiler) field(path string, pos Position) Field {
@@ -156,13 +183,13 @@ func (c *compiler) keyword(it item) node {
 	m := &it.mods
 	if m.neq || m.fieldref || m.part != "" || !slices.Contains([]string{"", "contains", "re"}, m.compare) {
 		c.report(it.pos, "keywords have a modifier that needs a field; only all, contains, re, cased, windash and encodings go without")
-		return notNode{}
+		return anyNode{}
 	}
 	if m.compare == "" {
 		m.compare = "contains"
 	}
 	c.keywords = true
-	return &keywordNode{tests: c.tests(it), all: m.all}
+	return c.values(keywordField, it)
 }
 
 func (c *compiler) reference(it item) node {
@@ -173,29 +200,12 @@ func (c *compiler) reference(it item) node {
 			c.report(l.pos, "value of field %q must be the name of a field, because of \"fieldref\"", it.field)
 			continue
 		}
-		nodes[i] = &refNode{field: field, other: c.field(l.text, l.pos), compare: it.mods.compare, cased: it.mods.cased}
+		nodes[i] = c.predicates.refer(field, reference{c.field(l.text, l.pos), it.mods.compare, it.mods.cased})
 	}
 	if it.mods.all {
 		return allNode(nodes)
 	}
 	return anyNode(nodes)
-}
-
-// tests compiles the values of an item.
-func (c *compiler) tests(it item) []test {
-	var tests []test
-	for _, l := range it.values {
-		t, err := compileValue(&it.mods, l)
-		if err != nil {
-			c.report(l.pos, "value of %s %v", it.what(), err)
-			continue
-		}
-		tests = append(tests, t)
-	}
-	if it.mods.compare == "exists" && len(it.values) > 1 {
-		c.report(it.pos, "%s has more than one value for \"exists\"", it.what())
-	}
-	return tests
 }
 
 func (it *item) what() string {
@@ -205,7 +215,17 @@ func (it *item) what() string {
 	return fmt.Sprintf("field %q", it.field)
 }
 
-func compileValue(m *modifiers, l literal) (test, error) {
+// compileValue compiles one value to tests one of which must hold.
+func compileValue(m *modifiers, l literal) ([]test, error) {
+	if l.kind != nullLiteral && m.part == "" && (m.compare == "" || slices.Contains(shapes, m.compare)) {
+		return compileText(m, l)
+	}
+	t, err := compileOther(m, l)
+	return []test{t}, err
+}
+
+// compileOther compiles a value that is not compared as a Sigma string.
+func compileOther(m *modifiers, l literal) (test, error) {
 	switch {
 	case l.kind == nullLiteral && (m.compare != "" || m.part != "" || len(m.encode) > 0 || m.windash || m.cased):
 		return nil, fmt.Errorf("is null, which goes with no modifier but neq and all")
@@ -215,14 +235,12 @@ func compileValue(m *modifiers, l literal) (test, error) {
 		return compileExists(l)
 	case m.part != "":
 		return compileTime(m, l)
-	case slices.Contains(orders, m.compare):
-		return compileOrder(m.compare, l)
 	case m.compare == "cidr":
 		return compileCIDR(l)
 	case m.compare == "re":
 		return compileRegex(m.flags, l)
 	default:
-		return compileText(m, l)
+		return compileOrder(m.compare, l)
 	}
 }
 
@@ -264,7 +282,7 @@ func compileCIDR(l literal) (test, error) {
 	if prefix != prefix.Masked() {
 		return nil, fmt.Errorf("%q has bits set beyond its length; write %s", l.text, prefix.Masked())
 	}
-	return cidrTest{prefix}, nil
+	return cidrTest{prefix: prefix}, nil
 }
 
 func compileRegex(flags string, l literal) (test, error) {
@@ -277,12 +295,12 @@ func compileRegex(flags string, l literal) (test, error) {
 		return nil, fmt.Errorf("is no regular expression of the RE2 syntax, which has no look-around and no back-references: %s",
 			strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
-	return regexTest{re}, nil
+	return &regexTest{re, requiredLiterals(expr)}, nil
 }
 
 // compileText compiles a Sigma string: escapes, then encodings, then wildcards
 // around it.
-func compileText(m *modifiers, l literal) (test, error) {
+func compileText(m *modifiers, l literal) ([]test, error) {
 	tokens := parseString(l.text)
 	if l.kind != textLiteral {
 		tokens = plainTokens(l.text)
@@ -291,13 +309,13 @@ func compileText(m *modifiers, l literal) (test, error) {
 		tokens = windash(tokens)
 	}
 	if len(m.encode) == 0 {
-		return newTextTest(shape(tokens, m.compare), m.cased), nil
+		return []test{newTextTest(shape(tokens, m.compare), m.cased)}, nil
 	}
 	plain, err := plainText(tokens)
 	if err != nil {
 		return nil, err
 	}
-	var variants anyTest
+	var variants []test
 	for _, s := range encodeText(plain, m.encode) {
 		variants = append(variants, newTextTest(shape(plainTokens(s), m.compare), m.cased))
 	}
@@ -319,9 +337,5 @@ func shape(tokens []token, compare string) []token {
 }
 
 func newTextTest(tokens []token, cased bool) test {
-	p := compilePattern(tokens, cased)
-	if plain, err := plainText(tokens); err == nil {
-		return newPlainTest(plain, p)
-	}
-	return &textTest{p}
+	return &textTest{compilePattern(tokens, cased)}
 }

@@ -50,6 +50,7 @@ func Load(fsys fs.FS, schema Schema, opts Options) (*Set, error) {
 	if err := l.err(); err != nil {
 		return nil, err
 	}
+	set.program = link(l.compiler.predicates.list, set.active)
 	return set, nil
 }
 

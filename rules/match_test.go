@@ -3,9 +3,6 @@ package rules_test
 import (
 	"strings"
 	"testing"
-
-	"github.com/crmwatch/crmwatch/rules"
-	"github.com/crmwatch/crmwatch/rules/pack"
 )
 
 type truth struct {
@@ -299,18 +296,4 @@ func many(detections ...string) string {
 		docs = append(docs, strings.Replace(rule(d), "000000000001", "00000000000"+string(rune('1'+i)), 1))
 	}
 	return strings.Join(docs, "---\n")
-}
-
-func BenchmarkMatch(b *testing.B) {
-	set, err := rules.Load(pack.FS, fields(), options)
-	if err != nil {
-		b.Fatal(err)
-	}
-	rec := newRecord("action", "view", "rows", 1, "actor.type", "user", "outcome", "success",
-		"person.status", "active", "local.off_hours", false, "account.idle_days", 0)
-	m := set.Matcher()
-	b.ReportAllocs()
-	for b.Loop() {
-		m.Match(rec)
-	}
 }

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -225,4 +226,72 @@ func cutText(s, prefix string, cased bool) (string, bool) {
 func runeLen(s string) int {
 	_, size := utf8.DecodeRuneInString(s)
 	return size
+}
+
+// key is the same for equal patterns.
+func (p *pattern) key() string {
+	return fmt.Sprint("text ", p.cased, p.segments)
+}
+
+// plain reports whether a folded text matches wherever the literal of atom is in
+// its place: the pattern has that literal, wildcards around it, and nothing else.
+func (p *pattern) plain() bool {
+	literals := 0
+	for _, seg := range p.segments {
+		if len(seg) == 0 {
+			continue
+		}
+		for _, t := range seg {
+			if t < 0 {
+				return false
+			}
+		}
+		literals++
+	}
+	return !p.cased && literals <= 1
+}
+
+// atom is the longest literal that every text that matches has when it is folded,
+// and where it is; its test is left to the caller. The literal is empty where the
+// pattern has wildcards only.
+func (p *pattern) atom() atom {
+	last := len(p.segments) - 1
+	var best atom
+	best.place = anywhere
+	for i, seg := range p.segments {
+		for from := 0; from <= len(seg); {
+			to := from
+			for to < len(seg) && seg[to] >= 0 {
+				to++
+			}
+			l := foldTokens(seg[from:to])
+			pl := placeOf(i == 0 && from == 0, i == last && to == len(seg))
+			if len(l) > len(best.literal) || last == 0 && len(seg) == 0 {
+				best = atom{literal: l, place: pl}
+			}
+			from = to + 1
+		}
+	}
+	return best
+}
+
+func placeOf(first, last bool) place {
+	switch {
+	case first && last:
+		return whole
+	case first:
+		return atStart
+	case last:
+		return atEnd
+	default:
+		return anywhere
+	}
+}
+
+func foldTokens(tokens []token) string {
+	var b strings.Builder
+	for _, t := range tokens {
+		b.WriteRune(fold(rune(t)))
+	}
+	return b.String()
 }

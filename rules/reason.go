@@ -63,6 +63,16 @@ func (m *Meta) ExpandReason(get func(path string) string) string {
 	return b.String()
 }
 
+// ReasonFields lists the fields that the Reason names.
+func (m *Meta) ReasonFields() (fields []string) {
+	for _, p := range m.reason {
+		if p.field != "" {
+			fields = append(fields, p.field)
+		}
+	}
+	return fields
+}
+
 func orUnknown(s string) string {
 	if s == "" {
 		return "unknown"

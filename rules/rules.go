@@ -2,9 +2,11 @@
 // files, checks them to the last key, and compiles them into an immutable Set
 // that says which rules an event matches.
 //
-// It works in three steps, each of which needs the one before only: parse (YAML
+// It works in four steps, each of which needs the one before only: parse (YAML
 // to typed trees with positions: yaml.go, parse.go, condition.go, pattern.go),
-// compile (trees against a Schema to matchers: compile.go), and match. What a
+// compile (trees against a Schema to conditions over shared predicates: compile.go,
+// predicate.go), link (all rules to one program with its indexes: program.go,
+// anchor.go, automaton.go), and match (matcher.go, probe.go). What a
 // rule file holds and crmwatch cannot do is an error when it is loaded, with
 // file, line and remedy; nothing is ever ignored silently, because a rule that
 // silently never matches is worse than none.
@@ -194,7 +196,7 @@ type Rule struct {
 	// Correlated says that a correlation measures the rule's matches.
 	Correlated bool
 
-	program node
+	program node // what is matched, until it is linked with that of all rules
 }
 
 // Set is a set of rules, all of them checked and compiled. It never changes,
@@ -202,7 +204,8 @@ type Rule struct {
 // to it and must not be changed.
 type Set struct {
 	rules        []*Rule
-	active       []*Rule // those that can match
+	active       []*Rule  // those that can match
+	program      *program // of those
 	correlations []*Correlation
 	lookups      []string
 	version      string
@@ -229,26 +232,3 @@ func (s *Set) Uses(f Field) bool { return int(f) < len(s.uses) && s.uses[f] }
 
 // Keywords reports whether a rule searches all content of a record.
 func (s *Set) Keywords() bool { return s.keywords }
-
-// Matcher finds the rules that records match. It keeps memory from record to
-// record, so each goroutine needs its own.
-type Matcher struct {
-	set     *Set
-	matched []*Rule
-}
-
-// Matcher returns a new matcher of the set's rules.
-func (s *Set) Matcher() *Matcher { return &Matcher{set: s} }
-
-// Match lists the detection rules that the record matches, in the order of
-// Set.Rules. The list is good until the next call. It does not allocate in the
-// long run.
-func (m *Matcher) Match(rec *Record) []*Rule {
-	m.matched = m.matched[:0]
-	for _, r := range m.set.active {
-		if r.program.match(rec) {
-			m.matched = append(m.matched, r)
-		}
-	}
-	return m.matched
-}

@@ -31,7 +31,10 @@ func (runCmd) Run(c *cli) error {
 	log := newLogger(cfg.Log, os.Stderr)
 	ctx, stop := signalled()
 	defer stop()
-	p, err := start(ctx, cfg, log, options{})
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	p, err := start(ctx, cfg, log, options{reload: hangup})
 	if err != nil {
 		return err
 	}
@@ -60,6 +63,7 @@ type options struct {
 	sink   alert.Sink // nil for the configured one
 	onSent func(alert.Finding, time.Time)
 	clock  func() time.Time // nil for the time of day
+	reload <-chan os.Signal // asks for the rules to be loaded anew; nil for never
 }
 
 // start starts the embedded servers that the configuration asks for and
@@ -87,7 +91,7 @@ func connect(ctx context.Context, cfg app.Config, log *slog.Logger, o options) (
 	if o.clock == nil {
 		o.clock = time.Now
 	}
-	a, err := app.New(cfg, app.Deps{Logger: log, Registry: newRegistry(), Sink: o.sink, OnSent: o.onSent, Now: time.Now, Clock: o.clock})
+	a, err := app.New(cfg, app.Deps{Logger: log, Registry: newRegistry(), Sink: o.sink, OnSent: o.onSent, Now: time.Now, Clock: o.clock, Reload: o.reload})
 	if err != nil {
 		return nil, err
 	}

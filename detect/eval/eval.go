@@ -51,15 +51,12 @@ type Stats struct {
 	// not count because the event has no time, Late those that came too late for it,
 	// Ungrouped those without a value to group by.
 	Bad, Untimed, Late, Ungrouped int64
-	Duration                      time.Duration
 }
 
 // Run evaluates the records of r with the rules of a set that Load has loaded,
 // and writes what was found to w.
 func Run(ctx context.Context, cfg Config, set *rules.Set, schema *ndjson.Schema, r io.Reader, w io.Writer) (Stats, error) {
-	began := time.Now()
 	stats, err := newPlan(&cfg, set, schema).run(ctx, r, w)
-	stats.Duration = time.Since(began)
 	if err != nil {
 		return stats, fmt.Errorf("evaluate: %w", err)
 	}

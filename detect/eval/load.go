@@ -16,7 +16,7 @@ func (c *Config) Load() (*rules.Set, *ndjson.Schema, error) {
 	var wrong []error
 	files := without{FS: c.Rules}
 	for {
-		schema := ndjson.NewSchema()
+		schema := &ndjson.Schema{}
 		set, err := rules.Load(files, schema, rules.Options{AnyLogsource: true, Pipelines: c.Pipelines})
 		if err == nil {
 			if len(set.Rules()) == 0 && len(wrong) > 0 {

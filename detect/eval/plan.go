@@ -212,7 +212,7 @@ type reader struct {
 	plan    *plan
 	scanner *ndjson.Scanner
 	matcher *rules.Matcher
-	rec     rules.Record
+	clock   clock
 }
 
 func (r *reader) read(c *chunk) {
@@ -237,22 +237,23 @@ func (r *reader) read(c *chunk) {
 func (r *reader) line(c *chunk, number int64, line []byte) {
 	blank := len(line) == 0 || len(bytes.TrimSpace(line)) == 0
 	if blank {
-		r.noteID(c, false)
+		r.noteID(c, nil)
 		return
 	}
-	if err := r.scanner.Scan(line, &r.rec); err != nil {
-		r.noteID(c, false)
+	rec, err := r.scanner.Scan(line)
+	if err != nil {
+		r.noteID(c, nil)
 		c.bad++
 		c.broken = append(c.broken, broken{number, err})
 		return
 	}
 	c.events++
-	r.noteID(c, true)
-	at, timed := millis(&r.rec.Values[r.plan.time])
+	r.noteID(c, rec)
+	at, timed := r.clock.millis(&rec.Values[r.plan.time])
 	if timed {
 		c.newest = max(c.newest, at)
 	}
-	for _, rule := range r.matcher.Match(&r.rec) {
+	for _, rule := range r.matcher.Match(rec) {
 		if rule.Alerts && rule.Window.Suppress == 0 {
 			c.matches++
 			c.out = r.plan.appendEvent(c.out, rule, number, at, timed)
@@ -260,21 +261,21 @@ func (r *reader) line(c *chunk, number int64, line []byte) {
 		switch {
 		case !rule.Correlated && rule.Window.Suppress == 0:
 		case timed:
-			r.plan.sharder.Match(c.batches, rule, &r.rec, "", at, number)
+			r.plan.sharder.Match(c.batches, rule, rec, "", at, number)
 		default:
 			c.untimed++
 		}
 	}
 }
 
-// noteID remembers the id of a line that the scanner has read.
-func (r *reader) noteID(c *chunk, read bool) {
+// noteID remembers the id of a line; of one that is no record it is empty.
+func (r *reader) noteID(c *chunk, rec *rules.Record) {
 	if r.plan.id < 0 {
 		return
 	}
 	id := ""
-	if read {
-		id = strings.Clone(r.rec.Values[r.plan.id].Text())
+	if rec != nil {
+		id = strings.Clone(rec.Values[r.plan.id].Text())
 	}
 	c.ids = append(c.ids, id)
 }

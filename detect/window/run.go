@@ -26,6 +26,7 @@ type run struct {
 	count    int
 
 	told     bool
+	stale    bool // something happened that was not told yet
 	closed   bool
 	revision int
 	toldAt   int64 // the last instant that was told of
@@ -168,18 +169,23 @@ func (r *run) raise(h hit) {
 // but the beginning, twice as much evidence, a quarter of the timespan, the end.
 // Under Final there is nothing to tell before the end.
 func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
-	if r.closed = e.watermark > r.last+w.series.suppress; !r.closed && e.cfg.Final {
+	ended := e.watermark > r.last+w.series.suppress
+	must = must || ended && !r.closed
+	r.stale, r.closed = true, ended
+	switch {
+	case !ended:
 		e.wake(w, r.last+w.series.suppress+1)
-		return
-	}
-	if !r.closed {
-		e.wake(w, r.last+w.series.suppress+1)
-	}
-	if r.told && !must && !r.closed && r.last < r.toldAt+max(w.series.span/4, minute) {
-		if n := r.count + w.evidenceCount(r); n < 2*r.counted {
+		if e.cfg.Final {
 			return
 		}
+	case !must:
+		// What comes late comes in numbers: it is told when time goes on.
+		e.wake(w, e.watermark+1)
 	}
+	if r.told && !must && !w.worthTelling(r) {
+		return
+	}
+	r.stale = false
 	e.emit(w, r, func(a *Alert[P]) {
 		if r.told {
 			r.revision++
@@ -191,10 +197,16 @@ func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
 
 const minute = 60_000
 
-// closeRuns tells the end of runs that have been quiet for long enough.
+// worthTelling reports whether much has happened since a run was told of.
+func (w *window[P]) worthTelling(r *run) bool {
+	return r.last >= r.toldAt+max(w.series.span/4, minute) || r.count+w.evidenceCount(r) >= 2*r.counted
+}
+
+// closeRuns tells the end of runs that have been quiet for long enough, and what
+// was not told yet of those that have ended.
 func (e *Engine[P]) closeRuns(w *window[P]) {
 	for _, r := range w.runs {
-		if !r.closed && e.watermark > r.last+w.series.suppress {
+		if e.watermark > r.last+w.series.suppress && (!r.closed || r.stale) {
 			e.touch(w)
 			e.tell(w, r, true)
 		}
@@ -208,12 +220,12 @@ func (w *window[P]) wakeTime(watermark int64) int64 {
 		at = w.nextInstant()
 	}
 	for _, r := range w.runs {
-		if !r.closed {
+		switch {
+		case !r.closed:
 			at = min(at, r.last+w.series.suppress+1)
+		case r.stale:
+			at = min(at, watermark+1)
 		}
-	}
-	if at <= watermark {
-		return never
 	}
 	return at
 }
@@ -335,7 +347,7 @@ func (r *run) inherit(old []*run) {
 		switch {
 		case o.first == r.first:
 			r.told, r.revision, r.toldAt, r.counted = o.told, o.revision, o.toldAt, o.counted
-			r.absorbed, r.count, r.closed = o.absorbed, o.count, o.closed
+			r.absorbed, r.count, r.closed, r.stale = o.absorbed, o.count, o.closed, o.stale
 			r.replaces = append(r.replaces, o.replaces...)
 		case o.told && o.first >= r.first && o.first <= r.last:
 			r.replaces = append(r.replaces, o.first)
@@ -362,7 +374,7 @@ func (e *Engine[P]) giveUp(w *window[P], o *run) {
 func (e *Engine[P]) emit(w *window[P], r *run, set func(*Alert[P])) {
 	a := &e.alert
 	*a = Alert[P]{
-		Meta: w.series.meta, Correlation: w.series.correlation, Group: w.describe(), First: r.first, Last: r.last,
+		Meta: w.series.meta, Correlation: w.series.correlation, Group: e.describe(w), First: r.first, Last: r.last,
 		Measured: r.peak.value, Uncertainty: r.peak.uncertainty, Absorbed: r.absorbed, Events: a.Events[:0],
 	}
 	a.Begin = r.first
@@ -415,18 +427,20 @@ func (e *Engine[P]) absorb(w *window[P], o *entry[P]) {
 func (e *Engine[P]) emitInstant(w *window[P], h hit) {
 	a := &e.alert
 	*a = Alert[P]{
-		Meta: w.series.meta, Correlation: w.series.correlation, Group: w.describe(), First: h.at, Last: h.at,
-		Measured: h.value, Uncertainty: h.uncertainty, Closed: true, Events: w.evidenceAt(h, a.Events[:0]),
+		Meta: w.series.meta, Correlation: w.series.correlation, Group: e.describe(w), First: h.at, Last: h.at,
+		Measured: h.value, Uncertainty: h.uncertainty, Closed: true, Events: e.evidenceAt(w, h, a.Events[:0]),
 	}
 	e.cfg.Emit(a)
 }
 
 // evidenceAt appends the events that make the condition hold at an instant.
-func (w *window[P]) evidenceAt(h hit, dst []P) []P {
-	chosen := w.chosen(h)
+func (e *Engine[P]) evidenceAt(w *window[P], h hit, dst []P) []P {
+	if w.series.ordered {
+		e.links = w.chosen(h, e.links[:0])
+	}
 	for i := w.first(h.at - w.series.span); i < len(w.entries) && w.entries[i].at <= h.at; i++ {
 		o := &w.entries[i]
-		if o.slots&h.with == 0 || w.series.numeric && o.value == (value{}) || w.series.ordered && !chosen(o) {
+		if o.slots&h.with == 0 || w.series.numeric && o.value == (value{}) || w.series.ordered && !linked(e.links, o.at, o.slots) {
 			continue
 		}
 		if o.inner == nil {
@@ -438,35 +452,35 @@ func (w *window[P]) evidenceAt(h hit, dst []P) []P {
 	return dst
 }
 
-// chosen says which entries are links of the chains that an ordered condition
-// holds by: of each input the earliest that is later than the link before.
-func (w *window[P]) chosen(h hit) func(*entry[P]) bool {
-	if !w.series.ordered {
-		return nil
-	}
-	type link struct {
-		slot int
-		at   int64
-	}
-	var links []link
+// link is an entry of a chain: the input that it is there for, and when.
+type link struct {
+	slot int
+	at   int64
+}
+
+// chosen appends the links of the chains that an ordered condition holds by: of
+// each input the earliest that is later than the link before.
+func (w *window[P]) chosen(h hit, links []link) []link {
 	for _, c := range w.series.clauses {
 		if c.With&^h.with != 0 {
 			continue
 		}
-		var chain []link
-		for i := w.first(h.at - w.series.span); i < len(w.entries) && w.entries[i].at <= h.at && len(chain) < len(c.slots); i++ {
-			next := c.slots[len(chain)]
-			if o := &w.entries[i]; o.slots&(1<<next) != 0 && (len(chain) == 0 || chain[len(chain)-1].at < o.at) {
-				chain = append(chain, link{next, o.at})
+		begin := len(links)
+		for i := w.first(h.at - w.series.span); i < len(w.entries) && w.entries[i].at <= h.at && len(links)-begin < len(c.slots); i++ {
+			next := c.slots[len(links)-begin]
+			if o := &w.entries[i]; o.slots&(1<<next) != 0 && (len(links) == begin || links[len(links)-1].at < o.at) {
+				links = append(links, link{next, o.at})
 			}
 		}
-		if len(chain) == len(c.slots) {
-			links = append(links, chain...)
+		if len(links)-begin < len(c.slots) {
+			links = links[:begin]
 		}
 	}
-	return func(o *entry[P]) bool {
-		return slices.ContainsFunc(links, func(l link) bool { return l.at == o.at && o.slots&(1<<l.slot) != 0 })
-	}
+	return links
+}
+
+func linked(links []link, at int64, slots uint64) bool {
+	return slices.ContainsFunc(links, func(l link) bool { return l.at == at && slots&(1<<l.slot) != 0 })
 }
 
 // pass gives an instant to a correlation over this one.
@@ -475,7 +489,7 @@ func (e *Engine[P]) pass(w *window[P], f feed[P], h hit) {
 	if !ok {
 		return
 	}
-	n.inner.evidence = w.evidenceAt(h, nil)
+	n.inner.evidence = e.evidenceAt(w, h, nil)
 	e.take(outer, n)
 }
 
@@ -491,16 +505,16 @@ func (e *Engine[P]) withdraw(w *window[P], f feed[P], h hit) {
 // outer is the window of an outer correlation that an instant belongs to, and
 // its entry there.
 func (e *Engine[P]) outer(w *window[P], f feed[P], h hit) (*window[P], entry[P], bool) {
-	g := w.describe()
+	g := e.describe(w)
 	in := &f.series.inputs[f.slot]
 	key, numbers := innerKey(e.key[:0], &g, in.GroupBy)
 	e.key = key
-	outer := e.window(f.series, key, numbers)
+	outer := e.window(f.series, hashKey(key), key, numbers, h.at)
 	if outer == nil {
 		e.Refused++
 		return nil, entry[P]{}, false
 	}
-	n := entry[P]{at: h.at, slots: 1 << f.slot, inner: &inner[P]{key: w.group.key}}
+	n := entry[P]{at: h.at, slots: 1 << f.slot, inner: &inner[P]{key: g.Key}}
 	if len(in.Values) > 0 {
 		n.value = innerValue(&g, in.Values, f.series.numeric)
 	}

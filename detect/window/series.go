@@ -16,7 +16,6 @@ type series[P any] struct {
 	outer       []feed[P] // correlations that this one is an input of
 	index       int
 	level       int
-	table       *table[P]
 
 	kind    rules.Type
 	bounds  []rules.Bound
@@ -39,7 +38,6 @@ type series[P any] struct {
 	tally func() tally // nil where counting the entries is enough
 	spare []tally
 	idle  fifo[P] // windows in the order of when to look whether they are idle
-	free  []*window[P]
 }
 
 // clause is a way in which a temporal condition holds; slots are the inputs of
@@ -184,16 +182,6 @@ func (c *Config[P]) lateness() time.Duration {
 		return 0
 	}
 	return c.Lateness
-}
-
-// tooLate is the time before which a match is not counted any more.
-func (s *series[P]) tooLate(watermark int64) int64 {
-	return watermark - s.lateness + btoi(s.lateness == 0)
-}
-
-// floor is the time before which entries are of no use any more.
-func (s *series[P]) floor(watermark int64) int64 {
-	return watermark - s.keep
 }
 
 func btoi(b bool) int64 {

@@ -41,6 +41,7 @@ type runState struct {
 	Absorbed json.RawMessage `json:"a,omitempty"`
 	Count    int             `json:"c,omitempty"`
 	Told     bool            `json:"o,omitempty"`
+	Stale    bool            `json:"st,omitempty"`
 	Closed   bool            `json:"x,omitempty"`
 	Revision int             `json:"n,omitempty"`
 	ToldAt   int64           `json:"ta,omitempty"`
@@ -55,7 +56,7 @@ type Key struct {
 }
 
 func (w *window[P]) name() Key {
-	return Key{w.series.meta.ID, w.series.meta.Version, w.group.key}
+	return Key{w.series.meta.ID, w.series.meta.Version, w.groupKey()}
 }
 
 // Dirty is how many windows have changed since the last Saved.
@@ -102,7 +103,7 @@ func (e *Engine[P]) forget(w *window[P]) {
 }
 
 func (w *window[P]) save() windowState[P] {
-	st := windowState[P]{Numbers: w.group.numbers, Done: w.done}
+	st := windowState[P]{Numbers: w.numbers, Done: w.done}
 	for i := range w.live() {
 		o := &w.live()[i]
 		es := entryState[P]{At: o.at, Slots: o.slots, Value: o.value, P: o.p}
@@ -134,7 +135,7 @@ func (h hitState) hit() hit { return hit{h.At, measure{h.Value, h.Uncertainty, h
 
 func (r *run) save() runState {
 	st := runState{
-		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Count: r.count, Told: r.told, Closed: r.closed,
+		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Count: r.count, Told: r.told, Stale: r.stale, Closed: r.closed,
 		Revision: r.revision, ToldAt: r.toldAt, Counted: r.counted, Replaces: r.replaces,
 	}
 	if r.absorbed != nil {
@@ -143,24 +144,41 @@ func (r *run) save() runState {
 	return st
 }
 
-// Restore takes in a window that was saved. It is false where the rule is gone or
-// has another version now: the window is of no use any more.
-func (e *Engine[P]) Restore(k Key, value []byte) (wanted bool, err error) {
+// Restore takes in a window that was saved; nil is one that is gone. Where the
+// rule is gone or has another version now, the window counts as gone.
+func (e *Engine[P]) Restore(k Key, value []byte) error {
 	i := slices.IndexFunc(e.series, func(s *series[P]) bool { return s.meta.ID == k.Rule && s.meta.Version == k.Version })
 	if i < 0 {
-		e.gone[k] = struct{}{}
-		return false, nil
+		if value != nil {
+			e.gone[k] = struct{}{}
+		}
+		return nil
+	}
+	key := []byte(k.Group)
+	if w := e.windows.find(e.series[i], e.series[i].hashIn(hashKey(key)), key); w != nil {
+		e.drop(w)
+	}
+	if value == nil {
+		return nil
 	}
 	var st windowState[P]
 	if err := json.Unmarshal(value, &st); err != nil {
-		return true, fmt.Errorf("decode window: %w", err)
+		return fmt.Errorf("decode window: %w", err)
 	}
-	w := e.window(e.series[i], []byte(k.Group), st.Numbers)
+	w := e.window(e.series[i], hashKey(key), key, st.Numbers, st.newest())
 	if w == nil {
 		e.Refused++
-		return true, nil
+		return nil
 	}
-	return true, e.fill(w, &st)
+	return e.fill(w, &st)
+}
+
+// newest is the time of the newest entry.
+func (st *windowState[P]) newest() int64 {
+	if n := len(st.Entries); n > 0 {
+		return st.Entries[n-1].At
+	}
+	return beforeAll
 }
 
 func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
@@ -193,15 +211,21 @@ func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
 			}
 		}
 	}
-	if at := w.wakeTime(beforeAll); at != never {
-		e.wake(w, at)
-	}
+	e.wake(w, w.wakeTime(e.watermark))
 	return nil
+}
+
+// drop empties a window, so that it can be filled anew.
+func (e *Engine[P]) drop(w *window[P]) {
+	w.forgetFold()
+	e.pool.give(w.entries)
+	w.entries, w.head, w.mask, w.wakes = nil, 0, 0, never
+	w.hits, w.runs, w.old, w.done = nil, nil, nil, beforeAll
 }
 
 func (e *Engine[P]) run(st runState) (*run, error) {
 	r := &run{
-		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, count: st.Count, told: st.Told, closed: st.Closed,
+		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, count: st.Count, told: st.Told, stale: st.Stale, closed: st.Closed,
 		revision: st.Revision, toldAt: st.ToldAt, counted: st.Counted, replaces: st.Replaces,
 	}
 	if st.Absorbed != nil {

@@ -41,8 +41,10 @@ type Config[P any] struct {
 	Final bool
 	// Every tells each instant at which a condition holds, not runs of them.
 	Every bool
-	// Lateness is how far behind the watermark a match may come and still be
-	// counted; 0 under Final. A rule's own lateness goes before it.
+	// Lateness is how far behind the newest match of its group one may come and
+	// still be counted; nothing is late by the watermark, because the files of a
+	// source come one kind of event after the other. A rule's own lateness goes
+	// before it. Under Final it is the watermark alone that tells.
 	Lateness time.Duration
 	// Entries is how many entries a window keeps one by one; what is more is
 	// counted by sketches, with an error that the alert states.
@@ -62,8 +64,9 @@ type Engine[P any] struct {
 	cfg    Config[P]
 	series []*series[P]
 	// feeds are what a rule's matches are measured by, by Rule.Index.
-	feeds  [][]feed[P]
-	tables []*table[P]
+	feeds   [][]feed[P]
+	windows table[P]
+	free    []*window[P] // windows that are of no group
 	// due are the windows that wait for the watermark, by how many correlations
 	// stand between them and the rules: a chain's inner ones come first.
 	due       []queue[P]
@@ -71,11 +74,13 @@ type Engine[P any] struct {
 	// settled is the watermark for which everything was decided: behind watermark
 	// while it advances.
 	settled int64
-	count   int                     // windows kept
 	turn    int                     // which series has to make room next
 	dirty   map[*window[P]]struct{} // windows that have changed since they were saved
 	gone    map[Key]struct{}
 	key     []byte
+	values  []string // of describe
+	links   []link   // of chosen
+	touched int64    // what fetch has read: without a use for it, it would not be read
 	pool    pool[P]
 	alert   Alert[P]
 
@@ -145,7 +150,6 @@ func (e *Engine[P]) addSeries(s *series[P], inputs []rules.Input) *series[P] {
 	s.inputs = inputs
 	s.early = s.early && !e.cfg.Final
 	s.setTimes(&e.cfg)
-	s.table = e.tableFor(s)
 	e.series = append(e.series, s)
 	return s
 }
@@ -154,7 +158,7 @@ func (e *Engine[P]) addSeries(s *series[P], inputs []rules.Input) *series[P] {
 func (e *Engine[P]) Feeds(r *rules.Rule) bool { return len(e.feeds[r.Index]) > 0 }
 
 // Windows is the number of windows kept.
-func (e *Engine[P]) Windows() int { return e.count }
+func (e *Engine[P]) Windows() int { return e.windows.used }
 
 // Watermark is the time up to which everything is decided.
 func (e *Engine[P]) Watermark() int64 { return e.watermark }
@@ -163,7 +167,7 @@ func (e *Engine[P]) Watermark() int64 { return e.watermark }
 func (e *Engine[P]) Match(r *rules.Rule, rec *rules.Record, tenant string, at int64, p P) {
 	for _, f := range e.feeds[r.Index] {
 		s := f.series
-		if at < s.tooLate(e.watermark) {
+		if e.cfg.Final && at <= e.watermark {
 			e.Late++
 			continue
 		}
@@ -174,7 +178,7 @@ func (e *Engine[P]) Match(r *rules.Rule, rec *rules.Record, tenant string, at in
 			e.Ungrouped++
 			continue
 		}
-		w := e.window(s, key, numbers)
+		w := e.window(s, hashKey(key), key, numbers, at)
 		if w == nil {
 			e.Refused++
 			continue
@@ -210,18 +214,19 @@ func (e *Engine[P]) take(w *window[P], n entry[P]) {
 // Advance says that the watermark has come to t: all that happened until then
 // is known, but for what is late.
 func (e *Engine[P]) Advance(t int64) {
-	if t <= e.watermark {
-		return
-	}
-	e.watermark = t
+	e.watermark = max(e.watermark, t)
 	for level := range e.due {
 		for e.due[level].ready(t) {
 			e.settle(e.due[level].pop())
 		}
 	}
-	e.settled = t
+	e.settled = e.watermark
 	e.expire()
 }
+
+// Resume says up to which watermark everything was decided when the state was
+// saved that has been restored.
+func (e *Engine[P]) Resume(watermark int64) { e.watermark, e.settled = watermark, watermark }
 
 // Close says that nothing comes any more. It tells what is still open.
 func (e *Engine[P]) Close() { e.Advance(never - 1) }
@@ -229,7 +234,7 @@ func (e *Engine[P]) Close() { e.Advance(never - 1) }
 // settle decides all instants of the window up to the watermark, and closes
 // runs that have ended.
 func (e *Engine[P]) settle(w *window[P]) {
-	w.waking = false
+	w.wakes = never
 	if !w.series.early {
 		for at := w.nextInstant(); at <= e.watermark; at = w.nextInstant() {
 			w.done = at
@@ -237,7 +242,7 @@ func (e *Engine[P]) settle(w *window[P]) {
 		}
 	}
 	e.closeRuns(w)
-	w.trim(w.series.floor(e.watermark), e)
+	w.trim(w.floor(e, e.watermark), e)
 	if at := w.wakeTime(e.watermark); at != never {
 		e.wake(w, at)
 	}
@@ -245,10 +250,10 @@ func (e *Engine[P]) settle(w *window[P]) {
 
 // wake has the window settled when the watermark has come to a time.
 func (e *Engine[P]) wake(w *window[P], at int64) {
-	if at == never || w.waking && w.wakes <= at {
+	if w.wakes <= at {
 		return
 	}
-	w.waking, w.wakes = true, at
+	w.wakes = at
 	e.due[w.series.level].push(at, w)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +19,6 @@ import (
 	"github.com/crmwatch/crmwatch/ingest/catalog"
 	"github.com/crmwatch/crmwatch/internal/bus"
 	"github.com/crmwatch/crmwatch/roster"
-	"github.com/crmwatch/crmwatch/rules"
 )
 
 // Deps are what the program takes from its surroundings.
@@ -33,15 +33,19 @@ type Deps struct {
 	// Clock says when an event was collected, and how old an alert is; Now but for
 	// a play of another time.
 	Clock func() time.Time
+	// Reload, where set, asks for the rules to be loaded anew.
+	Reload <-chan os.Signal
 }
 
 // App is crmwatch: every stage, wired.
 type App struct {
 	Deps
 	cfg    Config
-	rules  *rules.Set
 	health *Health
 	known  chan struct{} // closed once the roster is known
+
+	// Rules are those in force.
+	Rules *RuleBook
 
 	// Bus, Book and Pipeline work once Connect has returned.
 	Bus      *bus.Client
@@ -53,11 +57,16 @@ type App struct {
 
 // New checks what can be checked without a connection: the rules.
 func New(cfg Config, deps Deps) (*App, error) {
-	set, err := LoadRules(cfg.Rules)
+	a := &App{Deps: deps, cfg: cfg, health: NewHealth(deps.Logger), known: make(chan struct{})}
+	var err error
+	a.Rules, err = NewRuleBook(cfg.Rules, RuleBookDeps{
+		Logger: deps.Logger.With("stage", "rules"), Registerer: deps.Registry, Now: deps.Now,
+		Tell: func(refused error) { a.health.note(ComponentRules, refused) },
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &App{Deps: deps, cfg: cfg, rules: set, health: NewHealth(deps.Logger), known: make(chan struct{})}, nil
+	return a, nil
 }
 
 // Connect reaches Kafka, makes the topics that are missing and prepares what
@@ -141,7 +150,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	stages := []func(context.Context) error{a.FollowRoster, a.archive, a.notifier().Run, a.detect}
+	stages := []func(context.Context) error{a.FollowRoster, a.archive, a.notifier().Run, a.detect, a.watchRules}
 	if a.cfg.HTTP.Listen != "" {
 		stages = append(stages, a.serve)
 	}
@@ -151,15 +160,13 @@ func (a *App) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
+func (a *App) watchRules(ctx context.Context) error { return a.Rules.Watch(ctx, a.Reload) }
+
 func (a *App) detect(ctx context.Context) error {
 	if err := a.RosterKnown(ctx); err != nil {
 		return err
 	}
-	d, err := a.detector()
-	if err != nil {
-		return fmt.Errorf("prepare detector: %w", err)
-	}
-	return d.Run(ctx)
+	return a.detector().Run(ctx)
 }
 
 // ended drops the error of a stage that stopped because it was told to.
@@ -186,14 +193,14 @@ func (a *App) openBus() (*bus.Client, error) {
 	return client, nil
 }
 
-func (a *App) detector() (*detect.Detector, error) {
+func (a *App) detector() *detect.Detector {
 	k := a.cfg.Kafka
 	cfg := detect.DefaultConfig()
 	cfg.Lateness = a.cfg.Detect.Lateness
 	return detect.New(cfg, detect.Deps{
 		Events: a.Bus.Group(k.topic(topicEvents), k.topic(groupDetect)), State: a.Bus.Table(k.topic(topicState)),
 		Findings: a.Bus.Writer(k.topic(topicAlerts)), Dead: a.Bus.Writer(k.topic(topicDead)),
-		Rules: a.rules, People: a.Book, Logger: a.Logger.With("stage", "detect"), Metrics: a.Registry, Now: a.Now,
+		Rules: a.Rules.Current, People: a.Book, Logger: a.Logger.With("stage", "detect"), Metrics: a.Registry, Now: a.Now,
 	})
 }
 

@@ -33,6 +33,7 @@ func TestEndToEnd(t *testing.T) {
 		{"a stop under load loses nothing", storyStop},
 		{"ClickHouse comes late", storyLateClickHouse},
 		{"customers' data stays inside", storyCanaries},
+		{"the rules change", storyReload},
 	}
 	for kafka, start := range map[string]func(testing.TB) string{"apache": testkit.ApacheKafka, "embedded": testkit.Kafka} {
 		t.Run(kafka, func(t *testing.T) {
@@ -278,7 +279,7 @@ func (w *world) operations(t *testing.T, l *life) {
 		t.Errorf("/healthz: %d %q", code, text)
 	}
 	code, text := l.ask(t, "GET", "/readyz", "")
-	if want := `{"components":{"clickhouse":"ok","kafka":"ok","roster":"ok"},"ready":true}`; code != 200 || strings.TrimSpace(text) != want {
+	if want := `{"components":{"clickhouse":"ok","kafka":"ok","roster":"ok","rules":"ok"},"ready":true}`; code != 200 || strings.TrimSpace(text) != want {
 		t.Errorf("/readyz: %d %s", code, text)
 	}
 	code, text = l.ask(t, "GET", "/metrics", "")

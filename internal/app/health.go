@@ -17,6 +17,9 @@ const (
 	ComponentKafka      Component = "kafka"
 	ComponentRoster     Component = "roster"
 	ComponentClickHouse Component = "clickhouse"
+	// ComponentRules is not well while a reload of the rules was refused. Those
+	// before it are in force then, so the process is still ready.
+	ComponentRules Component = "rules"
 )
 
 var required = []Component{ComponentKafka, ComponentRoster}
@@ -33,7 +36,14 @@ type Health struct {
 
 // NewHealth returns a Health with every component starting.
 func NewHealth(log *slog.Logger) *Health {
-	return &Health{log: log, states: map[Component]error{ComponentKafka: errStarting, ComponentRoster: errStarting, ComponentClickHouse: errStarting}}
+	return &Health{log: log, states: map[Component]error{ComponentKafka: errStarting, ComponentRoster: errStarting, ComponentClickHouse: errStarting, ComponentRules: nil}}
+}
+
+// note is Set for a component that logs its changes itself.
+func (h *Health) note(c Component, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.states[c] = err
 }
 
 // Set tells the state of a component, nil meaning that it works. A change is
@@ -70,12 +80,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	h.mu.Lock()
 	states := map[Component]string{}
 	for c, err := range h.states {
-		states[c] = "ok"
-		if errors.Is(err, errStarting) {
-			states[c] = "starting"
-		} else if err != nil {
-			states[c] = "down"
-		}
+		states[c] = stateOf(c, err)
 	}
 	h.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
@@ -83,4 +88,18 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"ready": ready, "components": states})
+}
+
+// stateOf is the state of a component in a word.
+func stateOf(c Component, err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, errStarting):
+		return "starting"
+	case c == ComponentRules:
+		return "reload refused"
+	default:
+		return "down"
+	}
 }

@@ -56,6 +56,8 @@ func (a *App) serve(ctx context.Context) error {
 func (a *App) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/events", a.whenReady(a.events))
+	mux.Handle("GET /v1/rules", a.withToken(a.listRules))
+	mux.Handle("POST /v1/rules/reload", a.withToken(a.reloadRules))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{Registry: a.Registry}))
 	mux.Handle("GET /readyz", a.health)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })

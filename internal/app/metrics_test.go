@@ -74,7 +74,7 @@ func TestMetricsAreLintClean(t *testing.T) {
 // A name says which package counts, so that who reads a dashboard knows where to
 // look.
 func TestMetricsAreNamedAfterTheirPackage(t *testing.T) {
-	name := regexp.MustCompile(`^crmwatch_(ingest|bus|roster|detect|alert|store|build)_[a-z][a-z0-9_]*$`)
+	name := regexp.MustCompile(`^crmwatch_(ingest|bus|roster|rules|detect|alert|store|build)_[a-z][a-z0-9_]*$`)
 	for _, m := range registered(t) {
 		if !name.MatchString(m.name) {
 			t.Errorf("%s is not named crmwatch_<package>_<thing>_<unit>", m.name)
@@ -144,10 +144,9 @@ func construct(t *testing.T, reg prometheus.Registerer) {
 		Clock: time.Now, Logger: slog.New(slog.DiscardHandler), Registerer: reg,
 	})
 	must(err)
-	set, err := LoadRules(Rules{})
+	rules, err := NewRuleBook(Rules{}, RuleBookDeps{Logger: slog.New(slog.DiscardHandler), Registerer: reg, Now: time.Now})
 	must(err)
-	_, err = detect.New(detect.DefaultConfig(), detect.Deps{Rules: set, People: book, Logger: slog.New(slog.DiscardHandler), Metrics: reg, Now: time.Now})
-	must(err)
+	detect.New(detect.DefaultConfig(), detect.Deps{Rules: rules.Current, People: book, Logger: slog.New(slog.DiscardHandler), Metrics: reg, Now: time.Now})
 	alert.New(alert.Config{}, alert.Deps{Sink: nowhere{}, Logger: slog.New(slog.DiscardHandler), Registerer: reg})
 	db, err := store.Open(store.Config{Addrs: []string{"127.0.0.1:1"}, Database: "crmwatch", User: "default"}, store.Deps{Logger: slog.New(slog.DiscardHandler), Registerer: reg})
 	must(err)
@@ -310,5 +309,5 @@ func groupNames() []string {
 
 // order is that of the data on its way through the house.
 func order(m metric) int {
-	return slices.Index([]string{"ingest", "bus", "roster", "detect", "alert", "store", "build"}, m.pkg())
+	return slices.Index([]string{"ingest", "bus", "roster", "rules", "detect", "alert", "store", "build"}, m.pkg())
 }

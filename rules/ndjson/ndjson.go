@@ -1,170 +1,157 @@
-// Package ndjson reads raw JSON records, one a line, as rules see them. It takes
-// only the fields that rules name and allocates nothing in the long run, because
-// decoding is what limits how fast rules can look at a stream.
+// Package ndjson reads lines of JSON as rules see records: only the fields that
+// rules name, without allocating.
 //
-// A field's path names literal keys and nested objects alike: "a.b.c" is the key
-// "a.b.c", or c in b in a, or any mixture. Of several that a record has, the most
-// literal wins: the one whose first key is longest, then its second. Exporters
-// disagree about flattening, and rules should not have to care.
+// A name is looked up as rules for any log source expect it. "a.b.c" is the key
+// "a.b.c", or objects within each other, or a mixture such as "a.b" that holds
+// "c". One spelling counts for the whole record: of those it has, the one with
+// the longest literal key, counted from the left. Case matters. Records of the
+// Windows event log also answer to the short names of their fields, see
+// windows.go.
 //
-// The parts: trie.go says which keys lead to which fields, scan.go walks a line
-// along the trie, shape.go foretells
-// the keys of the next line from the last, array.go collects what arrays hold, token.go reads strings and
-// numbers, and windows.go knows where Windows event logs keep their fields.
+// What a value becomes:
+//
+//   - Text is a String, an empty one too; escapes are decoded, and what is no
+//     UTF-8 is replaced by U+FFFD.
+//   - A number that is whole and fits 64 bits is an Int, and so is 5.0; others are
+//     Floats. One that neither holds stays a String of its digits.
+//   - An array is a List of all scalars in it, however deep. A name that leads
+//     through arrays is a List of what it finds in all their elements; where none
+//     has it, it is absent.
+//   - An object is an empty List: it exists, and equals nothing.
+//   - Of a key that is twice in one object, the last counts.
+//
+// A Scanner refuses what encoding/json refuses (so all of a line is checked, also
+// what no rule reads), records that are no objects, and those with more than
+// MaxDepth levels. It does not refuse text that is not UTF-8.
 package ndjson
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/rules"
 )
 
-// maxDepth is how deep objects and arrays may nest. Records of audit logs nest
-// three or four deep; the limit keeps a hostile line from exhausting the stack.
-const maxDepth = 64 // tooDeep says it too
+// MaxDepth is how many objects and arrays may be within each other, the record
+// included.
+const MaxDepth = 64
 
-// Error is what is wrong with a line. It does not quote the line, which holds a
-// customer's data.
-type Error struct {
-	Offset int // in bytes, from 0
-	Msg    string
-}
-
-// Error says where and what.
-func (e *Error) Error() string { return fmt.Sprintf("JSON, byte %d: %s", e.Offset, e.Msg) }
-
-// Schema is the list of fields that rules over raw records name. Raw records
-// have no fixed fields, so it is open: whatever a rule names becomes a field. It
-// must not be used concurrently.
+// Schema is an open rules.Schema: it has a field of every name, and remembers
+// which were asked for. The zero Schema is ready. It is not safe for concurrent
+// use.
 type Schema struct {
-	paths []string
-	index map[string]rules.Field
+	paths  []string
+	fields map[string]rules.Field
 }
 
-// NewSchema returns a schema without fields.
-func NewSchema() *Schema { return &Schema{index: map[string]rules.Field{}} }
-
-// Field finds a field by its path and adds it where it is new. Only the empty
-// path is no field.
+// Field finds the field of the name. There is one of every name but the empty.
 func (s *Schema) Field(path string) (rules.Field, bool) {
 	if path == "" {
 		return 0, false
 	}
-	f, ok := s.index[path]
-	if !ok {
-		f = rules.Field(len(s.paths))
-		s.index[path] = f
-		s.paths = append(s.paths, path)
+	if f, ok := s.fields[path]; ok {
+		return f, true
 	}
+	if s.fields == nil {
+		s.fields = map[string]rules.Field{}
+	}
+	f := rules.Field(len(s.paths))
+	s.fields[path] = f
+	s.paths = append(s.paths, path)
 	return f, true
 }
 
-// Paths lists the fields named so far.
+// Paths lists the names that were asked for, by their fields.
 func (s *Schema) Paths() []string { return s.paths }
 
-// Scanner turns lines into records. It keeps memory from line to line, so each
-// goroutine needs its own.
-type Scanner struct {
-	root     *node
-	windows  *node // of what is under the key "Event"
-	keywords bool
-
-	line   []byte
-	values []event.Value // the record's, by Field
-	ranks  []uint64      // by Field, of those in values; the lowest wins
-	leaves []event.Value
-	leafy  bool // whether this pass collects leaves
-	err    *Error
-
-	// eventAt is where the object under "Event" begins, 0 where there is none.
-	eventAt int
-
-	// objects numbers the objects met, so that an edge can tell a key that comes
-	// twice in one object. stale are the offsets of keys that a later one of the
-	// same name replaces; careful says that this pass is to pass over them.
-	objects uint64
-	stale   []int
-	careful bool
-
-	// The memory below belongs to the values of the last record. Growing it leaves
-	// what was handed out in the old memory, where it stays as it is.
-	text  []byte          // decoded strings
-	items []event.Value   // elements of lists
-	lists [][]event.Value // headers of lists
-
-	// The stacks of arrays that are open, see array.go.
-	found []element
-	saved []slot
+// Error says what is wrong with a line.
+type Error struct {
+	Offset int // the byte of the line, from 0
+	Msg    string
 }
 
-// Scanner returns a scanner of the fields that the schema has now. With keywords
-// it also collects all content of a record.
+// Error is "byte 17: a key is missing".
+func (e *Error) Error() string { return fmt.Sprintf("byte %d: %s", e.Offset, e.Msg) }
+
+// Scanner reads lines. It has memory of its own, so each goroutine needs one.
+type Scanner struct {
+	root  *node
+	other *node // of everything that no field names
+	rec   rules.Record
+
+	ranks   []uint64        // by field: of the spelling that it was found under
+	lists   [][]event.Value // by field: the memory of its List
+	touched []int           // the fields that the last record had
+
+	data     []byte
+	scratch  []byte // texts that had escapes
+	keywords bool
+	depth    int
+	arrays   int    // that are open around the value being read
+	objects  uint64 // that were opened so far
+	careful  bool   // heed duplicate keys
+	twice    bool   // a duplicate key was met while not careful
+	err      *Error
+}
+
+// Scanner returns a new scanner of the fields that were asked for so far. With
+// keywords, its records have Leaves: all texts, numbers and truth values.
 func (s *Schema) Scanner(keywords bool) *Scanner {
-	return &Scanner{
-		root:     plainTrie(s.paths),
-		windows:  windowsTrie(s.paths),
+	sc := &Scanner{
+		other:    newNode(),
 		keywords: keywords,
 		ranks:    make([]uint64, len(s.paths)),
+		lists:    make([][]event.Value, len(s.paths)),
 	}
+	sc.other.seal(sc.other)
+	sc.root = newNode()
+	for f, path := range s.paths {
+		sc.root.routes = append(sc.root.routes, routes(f, path)...)
+	}
+	sc.rec.Values = make([]event.Value, len(s.paths))
+	return sc
 }
 
-// Scan reads a line into the record. Its values are good until the line changes
-// or Scan is called again. The error is an *Error; the record is then of no use.
+// Scan reads a line. The record and all that it holds belong to the scanner and
+// to the line, and are good until either changes. The error is an *Error.
 //
-// A value that is an array is a List, of all that arrays within it hold too; an
-// object is a List of nothing, so that the field exists and equals nothing. Of
-// keys that come twice in an object the last counts. Keywords search all that
-// the line holds, also what a later key replaces.
-func (sc *Scanner) Scan(line []byte, rec *rules.Record) error {
-	n := len(sc.ranks)
-	rec.Values = slices.Grow(rec.Values[:0], n)[:n]
-	sc.line, sc.values, sc.leaves = line, rec.Values, rec.Leaves[:0]
-	sc.text, sc.stale, sc.err = sc.text[:0], sc.stale[:0], nil
-
-	sc.careful, sc.leafy = false, sc.keywords
-	end := sc.pass()
-	if end >= 0 && len(sc.stale) > 0 {
-		slices.Sort(sc.stale)
-		sc.careful = true
-		sc.pass()
+// Leaves also have the content of duplicate keys that do not count otherwise:
+// whoever searches a record wants all of it.
+func (s *Scanner) Scan(line []byte) (*rules.Record, error) {
+	ok := s.record(line)
+	if s.twice {
+		s.careful = true
+		ok = s.record(line)
+		s.careful = false
 	}
-	rec.Leaves = sc.leaves
-	sc.line, sc.values, sc.leaves = nil, nil, nil
-	if end < 0 {
-		return sc.err
+	s.data = nil
+	if !ok {
+		return nil, s.err
 	}
-	return nil
+	return &s.rec, nil
 }
 
-// pass reads the whole line once, and what is under "Event" once more for the
-// fields of Windows event logs. It returns a negative number where the line is
-// not JSON.
-func (sc *Scanner) pass() int {
-	clear(sc.values)
-	sc.items, sc.lists = sc.items[:0], sc.lists[:0]
-	sc.found, sc.saved, sc.eventAt = sc.found[:0], sc.saved[:0], 0
-
-	i := sc.value(sc.space(0), 0, sc.root, 0)
-	if i < 0 {
-		return i
+func (s *Scanner) record(line []byte) bool {
+	s.reset(line)
+	i := s.blank(0)
+	if !s.is(i, '{') {
+		s.fail(i, "the opening brace of an object is missing")
+		return false
 	}
-	if i = sc.space(i); i < len(sc.line) {
-		return sc.fail(i, "text after the end of the record")
+	if i = s.object(s.root, i); i < 0 {
+		return false
 	}
-	sc.leafy = false // the passes that follow see the same content again
-	if sc.eventAt > 0 {
-		sc.object(sc.eventAt, 1, sc.windows, windowsRank)
+	if i = s.blank(i); i < len(line) {
+		s.fail(i, "something is after the end of the object")
+		return false
 	}
-	return i
+	return true
 }
 
-// fail notes what is wrong and returns what the methods that read return then.
-func (sc *Scanner) fail(i int, msg string) int {
-	if i >= len(sc.line) {
-		i, msg = len(sc.line), "the line ends too early"
+func (s *Scanner) reset(line []byte) {
+	for _, f := range s.touched {
+		s.rec.Values[f] = event.Value{}
 	}
-	sc.err = &Error{Offset: i, Msg: msg}
-	return -1
+	s.touched, s.rec.Leaves, s.scratch = s.touched[:0], s.rec.Leaves[:0], s.scratch[:0]
+	s.data, s.depth, s.arrays, s.twice, s.err = line, 0, 0, false, nil
 }

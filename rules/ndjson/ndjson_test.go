@@ -1,213 +1,279 @@
 package ndjson
 
 import (
+	"errors"
+	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/rules"
 )
 
-// str is a text value; unlike event.StringValue it may be empty.
-func str(s string) event.Value { return event.Value{Kind: event.String, Str: s} }
+func text(s string) event.Value { return event.Value{Kind: event.String, Str: s} }
 
-// scan reads a line for the fields, in a scanner that has seen other lines.
-func scan(t *testing.T, line string, keywords bool, paths ...string) rules.Record {
-	t.Helper()
-	sc := schemaOf(paths...).Scanner(keywords)
-	var rec rules.Record
-	for _, before := range []string{`{"a":[{"b":"\u00e9"}],"Event":{"System":{"a":1}}}`, `[`, line} {
-		_ = sc.Scan([]byte(before), &rec)
-	}
-	if err := sc.Scan([]byte(line), &rec); err != nil {
-		t.Fatalf("%s: %v", line, err)
-	}
-	return rec
-}
+// number is the value of an int or a float64.
+func number[N int | float64](n N) event.Value { return event.FloatValue(float64(n)) }
 
-func schemaOf(paths ...string) *Schema {
-	s := NewSchema()
-	for _, p := range paths {
-		s.Field(p)
-	}
-	return s
-}
+var (
+	list   = event.ListValue
+	absent = event.Value{}
+)
 
-func TestValues(t *testing.T) {
-	t.Parallel()
-	list := event.ListValue
-	num := event.IntValue
-	for _, tt := range []struct {
-		name, line, path string
-		want             event.Value
+func TestScan(t *testing.T) {
+	deep := strings.Repeat("a.", 60) + "b"
+	for _, test := range []struct {
+		name, field, line string
+		want              event.Value
 	}{
-		{"string", `{"a":"x"}`, "a", str("x")},
-		{"empty string is there", `{"a":""}`, "a", str("")},
-		{"absent", `{"b":"x"}`, "a", event.Value{}},
-		{"case matters", `{"A":"x"}`, "a", event.Value{}},
-		{"null", `{"a":null}`, "a", event.NullValue()},
-		{"true", `{"a":true}`, "a", event.BoolValue(true)},
-		{"false", `{"a":false}`, "a", event.BoolValue(false)},
-		{"integer", `{"a":-42}`, "a", num(-42)},
-		{"largest integer", `{"a":9223372036854775807}`, "a", num(math.MaxInt64)},
-		{"smallest integer", `{"a":-9223372036854775808}`, "a", num(math.MinInt64)},
-		{"beyond the largest", `{"a":9223372036854775808}`, "a", str("9223372036854775808")},
-		{"beyond the smallest", `{"a":-9223372036854775809}`, "a", str("-9223372036854775809")},
-		{"beyond uint64", `{"a":18446744073709551617}`, "a", str("18446744073709551617")},
-		{"whole fraction", `{"a":5.0}`, "a", num(5)},
-		{"exponent", `{"a":1.5e3}`, "a", num(1500)},
-		{"fraction", `{"a":-0.25}`, "a", event.FloatValue(-0.25)},
-		{"beyond float64", `{"a":1e999}`, "a", str("1e999")},
-		{"escapes", `{"a":"\"\\\/\b\f\n\r\t\u4e2d"}`, "a", str("\"\\/\b\f\n\r\t中")},
-		{"surrogates", `{"a":"\ud83d\ude00"}`, "a", str("😀")},
-		{"half a pair", `{"a":"\ud83dx\ude00\ud83d\u0041"}`, "a", str("\ufffdx\ufffd\ufffdA")},
-		{"escaped key", `{"\u0061":1}`, "a", num(1)},
-		{"spaces", " {\t\"a\" :\r\n 1 , \"b\" : [ 1 , { } ] } ", "a", num(1)},
-		{"dotted key", `{"a.b.c":1}`, "a.b.c", num(1)},
-		{"nested", `{"a":{"b":{"c":1}}}`, "a.b.c", num(1)},
-		{"dotted, then nested", `{"a.b":{"c":1}}`, "a.b.c", num(1)},
-		{"nested, then dotted", `{"a":{"b.c":1}}`, "a.b.c", num(1)},
-		{"most literal first", `{"a.b.c":1,"a.b":{"c":2},"a":{"b.c":3,"b":{"c":4}}}`, "a.b.c", num(1)},
-		{"most literal last", `{"a":{"b":{"c":4},"b.c":3},"a.b":{"c":2},"a.b.c":1}`, "a.b.c", num(1)},
-		{"longest first key", `{"a":{"b.c":3},"a.b":{"c":2}}`, "a.b.c", num(2)},
-		{"literal without it", `{"a.b":{"d":1},"a":{"b":{"c":4}}}`, "a.b.c", num(4)},
-		{"literal null wins", `{"a.b":null,"a":{"b":1}}`, "a.b", event.NullValue()},
-		{"empty names", `{"":{"a":1}}`, ".a", num(1)},
-		{"object exists", `{"a":{"b":1}}`, "a", list()},
-		{"array", `{"a":["x",1,true,null,2.5]}`, "a", list(str("x"), num(1), event.BoolValue(true), event.NullValue(), event.FloatValue(2.5))},
-		{"empty array", `{"a":[]}`, "a", list()},
-		{"array of objects exists", `{"a":[{"b":1}]}`, "a", list()},
-		{"arrays in it", `{"a":[[1,[2]],[],3]}`, "a", list(num(1), num(2), num(3))},
-		{"through an array", `{"a":[{"b":1},{"c":0},{"b":"y"},7]}`, "a.b", list(num(1), str("y"))},
-		{"through nested arrays", `{"a":[[{"b":[1,2]}],{"b":{"c":1}},{"b":3}]}`, "a.b", list(num(1), num(2), num(3))},
-		{"through two arrays", `{"a":[{"b":[{"c":1},{"c":2}]},{"b":{"c":3}}]}`, "a.b.c", list(num(1), num(2), num(3))},
-		{"through an array without it", `{"a":[{"c":1},5]}`, "a.b", event.Value{}},
-		{"exists in an array", `{"a":[{"b":{}}]}`, "a.b", list()},
-		{"each element by itself", `{"a":[{"b.c":1,"b":{"c":9}},{"b":{"c":2}}]}`, "a.b.c", list(num(1), num(2))},
-		{"array is less literal", `{"a.b":1,"a":[{"b":2}]}`, "a.b", num(1)},
-		{"array of records", `[{"a":1},{"a":2}]`, "a", list(num(1), num(2))},
-		{"no object", `"a"`, "a", event.Value{}},
-		{"last of two", `{"a":1,"a":2}`, "a", num(2)},
-		{"last of two, an object", `{"a":{"b":1},"a":{"c":2}}`, "a.b", event.Value{}},
-		{"last of two in an array", `{"a":[{"b":1,"b":2},{"b":3}]}`, "a.b", list(num(2), num(3))},
-		{"last of two brings back the less literal", `{"a":{"b":{"c":1}},"a.b":{"c":2},"a.b":{}}`, "a.b.c", num(1)},
-		{"last of two, one escaped", `{"a":{"b":1},"\u0061":{}}`, "a.b", event.Value{}},
-		{"not beyond the record", `{"x":{"a":1}}`, "a", event.Value{}},
+		{"text", "a", `{"a":"x"}`, text("x")},
+		{"empty text is there", "a", `{"a":""}`, text("")},
+		{"number", "a", `{"a":17}`, number(17)},
+		{"negative", "a", `{"a":-17}`, number(-17)},
+		{"zero", "a", `{"a":-0}`, number(0)},
+		{"true", "a", `{"a":true}`, event.BoolValue(true)},
+		{"false", "a", `{"a":false}`, event.BoolValue(false)},
+		{"null", "a", `{"a":null}`, event.NullValue()},
+		{"absent", "a", `{"b":1}`, absent},
+		{"no keys", "a", `{}`, absent},
+		{"case matters", "a", `{"A":1}`, absent},
+		{"white space", "a", " { \"b\" : [ 1 , { } ] ,\r\n\t\"a\" : 1 } \r\n", number(1)},
+
+		{"fraction", "a", `{"a":1.5}`, number(1.5)},
+		{"whole fraction", "a", `{"a":5.0}`, number(5)},
+		{"exponent", "a", `{"a":-1e3}`, number(-1000)},
+		{"largest", "a", `{"a":9223372036854775807}`, event.IntValue(math.MaxInt64)},
+		{"smallest", "a", `{"a":-9223372036854775808}`, event.IntValue(math.MinInt64)},
+		{"too large for an Int", "a", `{"a":9223372036854775808}`, text("9223372036854775808")},
+		{"too large for a Float", "a", `{"a":1e999}`, text("1e999")},
+
+		{"escapes", "a", `{"a":"\"\\\/\b\f\n\r\t\u00e4x"}`, text("\"\\/\b\f\n\r\täx")},
+		{"long text with an escape", "a", `{"a":"C:\\Windows\\System32\\WindowsPowerShell"}`, text(`C:\Windows\System32\WindowsPowerShell`)},
+		{"characters beyond ASCII", "a", `{"a":"张静 joined the sales team"}`, text("张静 joined the sales team")},
+		{"surrogate pair", "a", `{"a":"\ud83d\ude00!"}`, text("😀!")},
+		{"half a pair", "a", `{"a":"\ud83d!"}`, text("\ufffd!")},
+		{"half a pair before an escape", "a", `{"a":"\ud83d\u0041"}`, text("\ufffdA")},
+		{"no UTF-8", "a", "{\"a\":\"x\xff\xfey\"}", text("x\ufffd\ufffdy")},
+		{"no UTF-8 after an escape", "a", "{\"a\":\"\\n\xff\"}", text("\n\ufffd")},
+		{"escaped key", "a", `{"\u0061":1}`, number(1)},
+		{"name that must be escaped", `"\`, `{"\"\\":1}`, number(1)},
+
+		{"within an object", "a.b.c", `{"a":{"b":{"c":1}}}`, number(1)},
+		{"literal", "a.b.c", `{"a.b.c":1}`, number(1)},
+		{"mixed, left", "a.b.c", `{"a.b":{"c":1}}`, number(1)},
+		{"mixed, right", "a.b.c", `{"a":{"b.c":1}}`, number(1)},
+		{"most literal wins", "a.b.c", `{"a":{"b.c":3,"b":{"c":4}},"a.b.c":1,"a.b":{"c":2}}`, number(1)},
+		{"longest first key wins", "a.b.c", `{"a.b":{"c":2},"a":{"b.c":3,"b":{"c":4}}}`, number(2)},
+		{"longest second key wins", "a.b.c", `{"a":{"b":{"c":4},"b.c":3}}`, number(3)},
+		{"literal without the rest", "a.b.c", `{"a.b":{"d":2},"a":{"b":{"c":4}}}`, number(4)},
+		{"null wins, too", "a.b", `{"a.b":null,"a":{"b":1}}`, event.NullValue()},
+		{"scalar where an object should be", "a.b", `{"a":1}`, absent},
+		{"empty segments", ".a.", `{"":{"a":{"":1}}}`, number(1)},
+		{"many segments", deep, strings.Repeat(`{"a":`, 47) + `{"` + deep[2*47:] + `":1}` + strings.Repeat(`}`, 47), number(1)},
+
+		{"array", "a", `{"a":[1,"x",null,true]}`, list(number(1), text("x"), event.NullValue(), event.BoolValue(true))},
+		{"empty array", "a", `{"a":[]}`, list()},
+		{"arrays in an array", "a", `{"a":[1,[2,[3]],[]]}`, list(number(1), number(2), number(3))},
+		{"object", "a", `{"a":{"b":1}}`, list()},
+		{"objects in an array", "a", `{"a":[{"b":1},2]}`, list(number(2))},
+		{"through an array", "a.b", `{"a":[{"b":1},{"c":2},3,{"b":[4,5]}]}`, list(number(1), number(4), number(5))},
+		{"through arrays", "a.b.c", `{"a":[{"b":[{"c":1},{"c":2}]},{"b":{"c":3}}]}`, list(number(1), number(2), number(3))},
+		{"through one element", "a.b", `{"a":[{"b":1}]}`, list(number(1))},
+		{"through an array without it", "a.b", `{"a":[{"c":1}]}`, absent},
+		{"through an empty array", "a.b", `{"a":[]}`, absent},
+		{"array under the better name", "a.b", `{"a":[{"b":1},{"b":2}],"a.b":[3]}`, list(number(3))},
+		{"array under the worse name", "a.b", `{"a.b":[3],"a":[{"b":1},{"b":2}]}`, list(number(3))},
+
+		{"duplicate", "a", `{"a":1,"b":2,"a":3}`, number(3)},
+		{"thrice", "a", `{"a":1,"a":2,"a":3}`, number(3)},
+		{"duplicate, escaped", "a", `{"a":1,"\u0061":3}`, number(3)},
+		{"duplicate list", "a", `{"a":[1],"a":[2]}`, list(number(2))},
+		{"duplicate object without it", "a.b", `{"a":{"b":1},"a":{"c":2}}`, absent},
+		{"duplicate within", "a.b", `{"a":[{"b":1,"b":2},{"b":3}]}`, list(number(2), number(3))},
+		{"duplicate of the better name", "a.b", `{"a":{"b":1},"a.b":2,"a.b":3}`, number(3)},
+		{"better name lost by a duplicate", "a.b.c", `{"a":{"b":{"c":1}},"a.b":{"c":2},"a.b":{}}`, number(1)},
+		{"same key in another object", "a.b", `{"x":{"b":1},"a":{"b":2},"b":3}`, number(2)},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			rec := scan(t, tt.line, false, "other", tt.path)
-			if diff := cmp.Diff([]event.Value{{}, tt.want}, rec.Values, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("%s of %s (-want +got):\n%s", tt.path, tt.line, diff)
-			}
-			if len(rec.Leaves) != 0 {
-				t.Errorf("leaves without keywords: %v", rec.Leaves)
+		t.Run(test.name, func(t *testing.T) {
+			sc := scannerOf(false, test.field)
+			for range 3 { // the second time, keys are foreseen
+				rec, err := sc.Scan([]byte(test.line))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(test.want, rec.Values[0]); diff != "" {
+					t.Fatalf("%s in %s (-want +got):\n%s", test.field, test.line, diff)
+				}
+				if rec, err = sc.Scan([]byte(`{"z":0}`)); err != nil || rec.Values[0] != absent {
+					t.Fatalf("the next record has %v, %v", rec.Values[0], err)
+				}
 			}
 		})
 	}
 }
 
-func TestWindows(t *testing.T) {
-	t.Parallel()
-	const line = `{"Event":{"#attributes":{"xmlns":"x"},
-		"System":{"Provider":{"#attributes":{"Name":"Sysmon"}},"EventID":{"#text":4104,"#attributes":{"Qualifiers":0}},"Level":4,"Both":"system"},
-		"EventData":{"Image":"C:\\cmd.exe","Both":"data","Top":"data","Hash":{"x":1}},
-		"UserData":{"RuleAndFileData":{"PolicyName":"EXE","Both":"user"}}},"Top":"top"}`
-	for path, want := range map[string]event.Value{
-		"Image":                 str(`C:\cmd.exe`),
-		"EventID":               event.IntValue(4104),
-		"Level":                 event.IntValue(4),
-		"Provider_Name":         str("Sysmon"),
-		"PolicyName":            str("EXE"),
-		"Both":                  str("data"),
-		"Top":                   str("top"),
-		"Hash":                  event.ListValue(),
-		"Hash.x":                event.IntValue(1),
-		"Event.System.Level":    event.IntValue(4),
-		"Event.EventData.Image": str(`C:\cmd.exe`),
-		"EventID.#text":         event.IntValue(4104),
-		"xmlns":                 {},
-		"System":                {},
-	} {
-		rec := scan(t, line, false, "EventID", path)
-		if diff := cmp.Diff(want, rec.Values[len(rec.Values)-1], cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", path, diff)
-		}
+// A name and parts of it may all be fields.
+func TestScanFieldsWithinEachOther(t *testing.T) {
+	rec, err := scannerOf(false, "a", "a.b", "a.b.c", "b").Scan([]byte(`{"a":{"b":{"c":1}},"a.b":[2],"b":{"b":3}}`))
+	if err != nil {
+		t.Fatal(err)
 	}
-	rec := scan(t, `{"Event":{"System":{"EventID":1},"EventData":null}}`, true, "EventID")
-	if rec.Values[0] != event.IntValue(1) || len(rec.Leaves) != 1 {
-		t.Errorf("plain EventID: %v, leaves %v", rec.Values, rec.Leaves)
-	}
-	rec = scan(t, `{"Event":{"System":{"EventID":1}},"Event":{"System":{"EventID":2,"EventID":3}}}`, false, "EventID")
-	if rec.Values[0] != event.IntValue(3) {
-		t.Errorf("the last Event counts: %v", rec.Values)
+	want := []event.Value{list(), list(number(2)), number(1), list()}
+	if diff := cmp.Diff(want, rec.Values); diff != "" {
+		t.Errorf("values (-want +got):\n%s", diff)
 	}
 }
 
 func TestLeaves(t *testing.T) {
-	t.Parallel()
-	rec := scan(t, `{"a":"x","b":{"c":[1,{"d":"\u00e9"},[true]],"e":null},"w":[2.5,{"v":""}]}`, true, "a", "w", "w.v")
-	want := []event.Value{str("x"), event.IntValue(1), str("é"), event.BoolValue(true), event.FloatValue(2.5), str("")}
-	if diff := cmp.Diff(want, rec.Leaves); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestErrors(t *testing.T) {
-	t.Parallel()
-	for line, offset := range map[string]int{
-		``: 0, ` `: 1, `{`: 1, `{"a"`: 4, `{"a" 1}`: 5, `{"a":}`: 5, `{"a":1`: 6, `{"a":1,}`: 7, `{"a":1 "b":2}`: 7,
-		`{a:1}`: 1, `{"a":1}}`: 7, `{"a":1} x`: 8, `{"w":[1,]}`: 8, `{"w":[1 2]}`: 8, `{"w":{"x":[}}}`: 11, `[1`: 2,
-		`{"a":"x`: 7, "{\"a\":\"x\ny\"}": 7, "{\"b\":\"x\x00y\"}": 7, `{"a":"\x"}`: 6, `{"b":"\x"}`: 6, `{"b":"\u12g4"}`: 6, `{"\x":1}`: 2,
-		`{"b":{"\x":1}}`: 7, `{"a":"\`: 7, `{"a":01}`: 5, `{"a":-}`: 6, `{"b":1.}`: 7, `{"b":1e+}`: 8, `{"a":tru}`: 5, `{"b":nul`: 5, `{"b":+1}`: 5,
-		strings.Repeat(`[`, 65):                     64,
-		`{"b":` + strings.Repeat(`{"b":`, 64):       320,
-		`{"b":` + strings.Repeat(`[`, 64):           68,
-		strings.Repeat(`{"a":`, 64) + `{}`:          320,
-		`{"a":` + strings.Repeat(`[`, 70) + `1`:     68,
-		`{"Event":{"System":{"EventID":1}},"x":"}}`: 41,
-	} {
-		var rec rules.Record
-		sc := schemaOf("a", "a.a", "w").Scanner(false)
-		err := sc.Scan([]byte(line), &rec)
-		e, ok := err.(*Error)
-		if !ok || e.Offset != offset || !strings.Contains(e.Error(), strconv.Itoa(offset)) {
-			t.Errorf("%s: %v, want an error at %d", line, err, offset)
+	const line = `{"a":"x","b":{"c":[1,"\u0079",[true,null]],"d":{}},"a":"z","e":1.5}`
+	want := []event.Value{text("x"), number(1), text("y"), event.BoolValue(true), text("z"), number(1.5)}
+	for _, field := range []string{"a", "b.c", "none"} {
+		rec, err := scannerOf(true, field).Scan([]byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, rec.Leaves); diff != "" {
+			t.Errorf("leaves beside %s (-want +got):\n%s", field, diff)
 		}
 	}
-	ok := strings.Repeat(`[`, 64) + strings.Repeat(`]`, 64)
-	if err := schemaOf("a").Scanner(false).Scan([]byte(ok), new(rules.Record)); err != nil {
-		t.Errorf("64 deep: %v", err)
+	if rec, _ := scannerOf(false, "a").Scan([]byte(line)); len(rec.Leaves) > 0 {
+		t.Errorf("without keywords there are leaves: %v", rec.Leaves)
 	}
 }
 
 func TestSchema(t *testing.T) {
-	t.Parallel()
-	s := NewSchema()
+	var s Schema
+	var _ rules.Schema = &s
 	a, _ := s.Field("a")
-	sc := s.Scanner(false)
-	b, _ := s.Field("a.b")
-	again, ok := s.Field("a")
-	if !ok || a != 0 || b != 1 || again != a {
-		t.Errorf("fields %d, %d, %d, want 0, 1, 0", a, b, again)
+	b, ok := s.Field("b.c")
+	again, _ := s.Field("a")
+	if !ok || a == b || a != again {
+		t.Errorf("fields are %d, %d and %d", a, b, again)
 	}
 	if _, ok := s.Field(""); ok {
-		t.Error("the empty path is a field")
+		t.Error("the empty name is a field")
 	}
-	if diff := cmp.Diff([]string{"a", "a.b"}, s.Paths()); diff != "" {
-		t.Error(diff)
+	if diff := cmp.Diff([]string{"a", "b.c"}, s.Paths()); diff != "" {
+		t.Errorf("paths (-want +got):\n%s", diff)
 	}
-	rec := rules.Record{Values: make([]event.Value, 7)}
-	if err := sc.Scan([]byte(`{"a":1}`), &rec); err != nil || len(rec.Values) != 1 {
-		t.Errorf("a scanner has the fields of its making: %v, %v", rec.Values, err)
+}
+
+// malformed are lines that Scan refuses, with the place of the mistake.
+var malformed = []struct {
+	line   string
+	offset int
+	msg    string
+}{
+	{``, 0, "opening brace"},
+	{`  `, 2, "opening brace"},
+	{`[1]`, 0, "opening brace"},
+	{`null`, 0, "opening brace"},
+	{`{`, 1, "key is missing"},
+	{`{a:1}`, 1, "key is missing"},
+	{`{"a"}`, 4, "colon"},
+	{`{"a":}`, 5, "value is missing"},
+	{`{"a":`, 5, "value is missing"},
+	{`{"a":1`, 6, "comma or a closing brace"},
+	{`{"a":1]`, 6, "comma or a closing brace"},
+	{`{"a":1 "b":2}`, 7, "comma or a closing brace"},
+	{`{"a":1,}`, 7, "key is missing"},
+	{`{,"a":1}`, 1, "key is missing"},
+	{`{"a":[1}`, 7, "comma or a closing bracket"},
+	{`{"a":[1,]}`, 8, "value is missing"},
+	{`{"a":[,1]}`, 6, "value is missing"},
+	{`{"a":1}}`, 7, "after the end"},
+	{`{"a":1}{"a":2}`, 7, "after the end"},
+	{`{"a":"x}`, 8, "end of a text is missing"},
+	{`{"a":"x\`, 8, "end of a text is missing"},
+	{`{"a`, 3, "end of a text is missing"},
+	{"{\"a\":\"x\ny\"}", 7, "control character"},
+	{"{\"a\":\"\\n\x00\"}", 8, "control character"},
+	{`{"a":"\x"}`, 6, "unknown escape"},
+	{`{"a":"\u12g4"}`, 6, "unknown escape"},
+	{`{"a":"\u12`, 6, "unknown escape"},
+	{`{"a":01}`, 5, "number"},
+	{`{"a":-}`, 5, "number"},
+	{`{"a":1.}`, 5, "number"},
+	{`{"a":1e}`, 5, "number"},
+	{`{"a":1e+}`, 5, "number"},
+	{`{"a":.5}`, 5, "value is missing"},
+	{`{"a":+1}`, 5, "value is missing"},
+	{`{"a":nul}`, 5, "value is missing"},
+	{`{"a":tru`, 5, "value is missing"},
+	{`{"a":falsy}`, 5, "value is missing"},
+	{`{"a":1,"a":2,}`, 13, "key is missing"},
+	{`{"a":` + strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth) + `}`, 5 + MaxDepth - 1, "too many levels"},
+}
+
+// It makes no difference whether a rule reads what is malformed.
+func TestScanMalformed(t *testing.T) {
+	for _, test := range malformed {
+		for _, sc := range []*Scanner{scannerOf(false, "a", "a.b"), scannerOf(false, "z"), scannerOf(true)} {
+			if _, err := sc.Scan([]byte(`{"a":1}`)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := sc.Scan([]byte(test.line))
+			var e *Error
+			if !errors.As(err, &e) || e.Offset != test.offset || !strings.Contains(e.Error(), test.msg) {
+				t.Errorf("%q: the error is %v, want byte %d: …%s…", test.line, err, test.offset, test.msg)
+			}
+			if rec, err := sc.Scan([]byte(`{"b":1}`)); err != nil || len(rec.Values) > 0 && rec.Values[0] != absent {
+				t.Errorf("after %q the next line has %v, %v", test.line, rec, err)
+			}
+		}
 	}
-	s.Field(strings.Repeat("x.", 100) + "x")
-	if err := s.Scanner(false).Scan([]byte(`{"x":{"x":1}}`), &rec); err != nil {
-		t.Error(err)
+}
+
+func TestScanDepth(t *testing.T) {
+	inner := MaxDepth - 1
+	line := `{"a":` + strings.Repeat("[", inner) + "7" + strings.Repeat("]", inner) + `}`
+	rec, err := scannerOf(false, "a").Scan([]byte(line))
+	if err != nil || !cmp.Equal(rec.Values[0], list(number(7))) {
+		t.Errorf("%d levels give %v, %v", MaxDepth, rec, err)
+	}
+}
+
+// Keys that nobody asked for are learned, but not without end.
+func TestLearnedKeysAreBounded(t *testing.T) {
+	sc := scannerOf(false, "a")
+	for i := range 10 * maxLearned {
+		rec, err := sc.Scan(fmt.Appendf(nil, `{"key%d":{"k%d":1},"%0100d":2,"a":3}`, i, i, i))
+		if err != nil || rec.Values[0] != number(3) {
+			t.Fatalf("line %d gives %v, %v", i, rec, err)
+		}
+	}
+	if n := len(sc.root.steps); n > maxLearned+10 {
+		t.Errorf("%d keys were learned", n)
+	}
+	if n := len(sc.other.steps); n > maxLearned {
+		t.Errorf("%d keys of objects without fields were learned", n)
+	}
+}
+
+func TestScanDoesNotAllocate(t *testing.T) {
+	lines := crmEvents(100)
+	for _, line := range []string{
+		`{"actor":[{"id":"a"},{"id":["b","\u00e4"]}],"rows":1.5,"action":[1,2,3],"object.type":"\\"}`,
+		`{"unknown":{"deep":[{"er":1}]},"country":null,"time":"张静","tenant":"\ud83d\ude00"}`,
+		`{"Event":{"EventData":{"action":"x","#attributes":{}},"System":{"tenant":{"#text":1}}}}`,
+	} {
+		lines = append(lines, []byte(line))
+	}
+	for _, keywords := range []bool{false, true} {
+		sc := scannerOf(keywords, crmFields...)
+		scan := func() {
+			for _, line := range lines {
+				if _, err := sc.Scan(line); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		scan()
+		if n := testing.AllocsPerRun(10, scan); n > 0 {
+			t.Errorf("with keywords=%v, %d lines allocate %v times", keywords, len(lines), n)
+		}
 	}
 }

@@ -1,12 +1,7 @@
 package ndjson
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -15,203 +10,163 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crmwatch/crmwatch/event"
-	"github.com/crmwatch/crmwatch/rules"
 )
 
-// find is the definition of what a path names, in so many words: the longest key
-// first, and through arrays what each element has.
-func find(v any, names []string) (event.Value, bool) {
-	if len(names) == 0 {
-		return valueOf(v), true
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		for k := len(names); k > 0; k-- {
-			if content, ok := v[strings.Join(names[:k], ".")]; ok {
-				if found, ok := find(content, names[k:]); ok {
-					return found, true
-				}
-			}
-		}
-	case []any:
-		list, exists := []event.Value{}, false
-		for _, element := range v {
-			if found, ok := find(element, names); ok {
-				exists = true
-				list = append(list, flat(found)...)
-			}
-		}
-		return event.ListValue(list...), exists
-	}
-	return event.Value{}, false
+// writer writes random JSON. It has few keys, so that spellings and duplicates
+// meet, and notes the scalars that it wrote.
+type writer struct {
+	t      *rapid.T
+	out    strings.Builder
+	leaves []any
 }
 
-func flat(v event.Value) []event.Value {
-	if v.Kind == event.List {
-		return *v.List
-	}
-	return []event.Value{v}
+func (w *writer) raw(s string) { w.out.WriteString(s) }
+
+func (w *writer) blank() {
+	w.raw(rapid.SampledFrom([]string{"", "", "", " ", "\t", "\r\n  "}).Draw(w.t, "blank"))
 }
 
-func valueOf(v any) event.Value {
-	switch v := v.(type) {
-	case nil:
-		return event.NullValue()
-	case string:
-		return event.Value{Kind: event.String, Str: v}
-	case bool:
-		return event.BoolValue(v)
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return event.IntValue(n)
+func (w *writer) object(depth int) {
+	w.members(depth, "{", "}", func() {
+		w.raw(rapid.SampledFrom([]string{`"a"`, `"b"`, `"c"`, `"a.b"`, `"b.c"`, `"a.b.c"`, `"b.a"`, `"\u0061"`, `"z"`, `"a long key of nobody's"`}).Draw(w.t, "key"))
+		w.blank()
+		w.raw(":")
+		w.blank()
+		w.value(depth)
+	})
+}
+
+func (w *writer) members(depth int, open, end string, member func()) {
+	w.raw(open)
+	w.blank()
+	for i := range rapid.IntRange(0, 4).Draw(w.t, "members") {
+		if i > 0 {
+			w.raw(",")
+			w.blank()
 		}
-		if f, err := v.Float64(); err == nil && strings.ContainsAny(v.String(), ".eE") {
-			return event.FloatValue(f)
-		}
-		return event.Value{Kind: event.String, Str: v.String()}
-	case []any:
-		var list []event.Value
-		for _, element := range v {
-			list = append(list, flat(valueOf(element))...)
-		}
-		return event.ListValue(list...)
+		member()
+		w.blank()
+	}
+	w.raw(end)
+}
+
+func (w *writer) value(depth int) {
+	kind := rapid.IntRange(0, 9).Draw(w.t, "kind")
+	switch {
+	case kind < 4 && depth > 0:
+		w.object(depth - 1)
+	case kind < 6 && depth > 0:
+		w.members(depth-1, "[", "]", func() { w.value(depth - 1) })
 	default:
-		return event.ListValue()
+		w.scalar(kind)
 	}
 }
 
-// jsonText draws a JSON value as text. Names are few, so that paths meet, come
-// twice, and lead through everything.
-func jsonText(t *rapid.T, depth int) string {
-	kinds := []string{"string", "number", "word", "object", "object", "array"}
-	if depth > 4 {
-		kinds = kinds[:3]
-	}
-	space := rapid.SampledFrom([]string{"", "", "", " ", "\t\n"})
-	switch rapid.SampledFrom(kinds).Draw(t, "kind") {
-	case "string":
-		text, _ := json.Marshal(rapid.String().Draw(t, "string"))
-		return string(text)
-	case "number":
-		return rapid.SampledFrom([]string{"0", "-0", "7", "-12", "1.0", "2.5", "1e2", "9223372036854775807", "9223372036854775808", "-99999999999999999999", "1e999"}).Draw(t, "number")
-	case "word":
-		return rapid.SampledFrom([]string{"true", "false", "null"}).Draw(t, "word")
-	case "array":
-		var parts []string
-		for range rapid.IntRange(0, 3).Draw(t, "elements") {
-			parts = append(parts, space.Draw(t, "space")+jsonText(t, depth+1))
+func (w *writer) scalar(kind int) {
+	var raw string
+	switch kind {
+	case 6:
+		raw = rapid.StringMatching(`-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?`).Draw(w.t, "number")
+	case 7:
+		raw = rapid.SampledFrom([]string{"true", "false", "null"}).Draw(w.t, "word")
+	case 8:
+		raw = `"` + rapid.StringMatching(`([ -!#-\[\]-~ä张]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}|\\ud83d\\ude0[0-9a-f]){0,20}`).Draw(w.t, "escapes") + `"`
+	default:
+		text, err := json.Marshal(rapid.String().Draw(w.t, "text"))
+		if err != nil {
+			w.t.Fatal(err)
 		}
-		return "[" + strings.Join(parts, ",") + space.Draw(t, "space") + "]"
+		raw = string(text)
 	}
-	var parts []string
-	for range rapid.IntRange(0, 4).Draw(t, "members") {
-		key := rapid.SampledFrom([]string{`"a"`, `"b"`, `"c"`, `"a.b"`, `"b.c"`, `"a.b.c"`, `"\u0061"`, `"x"`, `""`}).Draw(t, "key")
-		parts = append(parts, space.Draw(t, "space")+key+space.Draw(t, "space")+":"+space.Draw(t, "space")+jsonText(t, depth+1))
+	w.raw(raw)
+	var v any
+	d := json.NewDecoder(strings.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		w.t.Fatalf("%s: %v", raw, err)
 	}
-	return "{" + strings.Join(parts, ",") + space.Draw(t, "space") + "}"
+	if v != nil {
+		w.leaves = append(w.leaves, v)
+	}
 }
 
-// TestLikeEncodingJSON reads lines one after the other with one scanner, because
-// what it remembers of the ones before must not show.
-func TestLikeEncodingJSON(t *testing.T) {
-	t.Parallel()
-	paths := []string{"a", "a.b", "a.b.c", "b.c", "c", "b", "a.b.c.a", ".a"}
+// One scanner after the other reads random lines, and finds in each what a look-up
+// in a tree finds.
+func TestScanIsALookUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		sc := schemaOf(paths...).Scanner(rapid.Bool().Draw(t, "keywords"))
-		var rec rules.Record
-		for range 4 {
-			line := jsonText(t, 0)
-			if err := sc.Scan([]byte(line), &rec); err != nil {
-				t.Fatalf("%s: %v", line, err)
-			}
-			tree := decode(t, line)
-			for i, path := range paths {
-				want, exists := find(tree, strings.Split(path, "."))
-				if !exists {
-					want = event.Value{}
-				}
-				if diff := cmp.Diff(want, rec.Values[i], cmpopts.EquateEmpty()); diff != "" {
-					t.Fatalf("%s of %s (-want +got):\n%s", path, line, diff)
-				}
-			}
-			checkLeaves(t, sc.keywords, tree, rec.Leaves)
+		name := rapid.StringMatching(`[abc](\.[abc]){0,3}`)
+		names := rapid.SliceOfNDistinct(name, 1, 5, rapid.ID).Draw(t, "names")
+		sc := scannerOf(true, names...)
+		for range rapid.IntRange(1, 5).Draw(t, "lines") {
+			w := writer{t: t}
+			w.object(4)
+			checkScan(t, sc, w.out.String(), names)
+			checkLeaves(t, sc, w.out.String(), w.leaves)
 		}
 	})
 }
 
-func decode(t *rapid.T, line string) any {
-	dec := json.NewDecoder(strings.NewReader(line))
-	dec.UseNumber()
-	var tree any
-	if err := dec.Decode(&tree); err != nil {
-		t.Fatal(err)
-	}
-	return tree
+type tester interface {
+	Helper()
+	Fatalf(format string, args ...any)
 }
 
-// checkLeaves holds the leaves to what the line has. Those that a later key
-// replaces are among them, so that they may be more.
-func checkLeaves(t *rapid.T, keywords bool, tree any, leaves []event.Value) {
-	if !keywords {
-		if len(leaves) > 0 {
-			t.Fatalf("leaves without keywords: %v", leaves)
-		}
-		return
-	}
-	for _, want := range leavesOf(tree) {
-		if !slices.Contains(leaves, want) {
-			t.Fatalf("%v is not among the leaves %v", want, leaves)
-		}
-	}
-}
-
-func leavesOf(v any) []event.Value {
-	var children []any
-	switch v := v.(type) {
-	case nil:
-		return nil
-	case map[string]any:
-		children = slices.Collect(maps.Values(v))
-	case []any:
-		children = v
-	default:
-		return []event.Value{valueOf(v)}
-	}
-	var leaves []event.Value
-	for _, c := range children {
-		leaves = append(leaves, leavesOf(c)...)
-	}
-	return leaves
-}
-
-// FuzzScan holds what is accepted to encoding/json, whether fields want it or not.
-func FuzzScan(f *testing.F) {
-	for _, line := range []string{
-		`{"a":{"b":[1,{"c":"\ud83d\ude00"}]},"a.b":null}`, `{"a":1,"a":[{}]}`, `{"Event":{"System":{"EventID":{"#text":1}},"UserData":{"x":{"a":1}}}}`,
-		`[[[[1e5]]]]`, `{"a":"\u00`, `"\\"`, "{\"a\":\"12345678\x01\"}", `-0.0e-1`, `{"":{"":0}}`,
-	} {
-		f.Add([]byte(line))
-	}
-	f.Fuzz(func(t *testing.T, line []byte) {
-		for _, sc := range []*Scanner{
-			schemaOf().Scanner(false), schemaOf("a", "a.b", "a.b.c", "b", "EventID").Scanner(false), schemaOf("a", "a.b.c").Scanner(true),
-		} {
-			var rec rules.Record
-			for range 2 { // the second time the scanner knows the line's shape
-				checkAccepts(t, line, sc.Scan(line, &rec))
-			}
-		}
-	})
-}
-
-func checkAccepts(t *testing.T, line []byte, err error) {
+func checkScan(t tester, sc *Scanner, line string, names []string) {
 	t.Helper()
-	var e *Error
-	if errors.As(err, &e) && e.Offset > len(line) {
-		t.Errorf("%q: offset %d is beyond the line", line, e.Offset)
+	rec, err := sc.Scan([]byte(line))
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
 	}
-	deep := bytes.Count(line, []byte("["))+bytes.Count(line, []byte("{")) > maxDepth
-	if valid := json.Valid(line); valid != (err == nil) && (!valid || !deep) {
-		t.Errorf("%s: %v, but json.Valid says %t", strconv.Quote(string(line)), err, valid)
+	want, err := naive([]byte(line), names)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
 	}
+	if diff := cmp.Diff(want, rec.Values, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("%v in %s (-want +got):\n%s", names, line, diff)
+	}
+}
+
+func checkLeaves(t tester, sc *Scanner, line string, leaves []any) {
+	t.Helper()
+	rec, err := sc.Scan([]byte(line))
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	var want []event.Value
+	for _, leaf := range leaves {
+		want = append(want, naiveScalar(leaf))
+	}
+	if diff := cmp.Diff(want, rec.Leaves, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("leaves of %s (-want +got):\n%s", line, diff)
+	}
+}
+
+// Scan accepts what encoding/json accepts, within its limits, and finds there
+// what a look-up finds.
+func FuzzScan(f *testing.F) {
+	for _, test := range malformed {
+		f.Add([]byte(test.line))
+	}
+	for _, line := range crmEvents(3) {
+		f.Add(line)
+	}
+	f.Add([]byte(`{"a":{"b":{"c":1}},"a.b":{"c":[2,{}]},"a.b":{},"a.b.c":"\ud83d\u0041x"}`))
+	f.Add([]byte("{\"a\" : -1.5e3,\r\n \"b\":\"\xff\\n\", \"\\u0061\":[[null],true]}"))
+	names := []string{"a", "a.b", "a.b.c", "b", "action", "actor.id"}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		sc := scannerOf(false, names...)
+		if _, err := sc.Scan([]byte(`{"a":1,"b":{"a":2},"a.b":{"c":3}}`)); err != nil {
+			t.Fatal(err)
+		}
+		start := strings.TrimLeft(string(line), " \t\r\n")
+		want := json.Valid(line) && strings.HasPrefix(start, "{") && levels(line) <= MaxDepth
+		for range 2 {
+			if _, err := sc.Scan(line); (err == nil) != want {
+				t.Fatalf("%q: accepted is %v, want %v (%v)", line, err == nil, want, err)
+			}
+			if want {
+				checkScan(t, sc, string(line), names)
+			}
+		}
+	})
 }

@@ -1,71 +1,59 @@
 package ndjson
 
-import (
-	"strings"
+import "strings"
 
-	"github.com/crmwatch/crmwatch/rules"
-)
-
-// Windows event logs as JSON keep their fields below "Event", where Sigma's rules
-// name them alone:
+// Rules for Windows name the fields of its event log by their short names,
+// "Image" and "EventID", and leave it to others where a record has them. So a
+// name that a record does not have as it stands is also looked up in the places
+// where exporters put it:
 //
-//	{"Event":{"System":{"EventID":1,"Provider":{"#attributes":{"Name":"Sysmon"}}},
-//	          "EventData":{"Image":"cmd.exe"}}}
+//	{"Event":{"System":{"EventID":1,"Provider":{"#attributes":{"Name":"…"}}},"EventData":{"Image":"…"}}}
+//	{"winlog":{"event_id":1,"provider_name":"…","event_data":{"Image":"…"}}}
 //
-// So a field that a record does not have otherwise is looked for in EventData,
-// then in System, then in whatever UserData holds. They have a trie of their own
-// that is walked only where a record has the key "Event", so that others pay
-// nothing.
-//
-// The ranks of these ways are above all of plain paths.
-const (
-	windowsRank  = uint64(1) << 63
-	systemRank   = uint64(1) << 61
-	userDataRank = uint64(2) << 61
-)
+// Other records do not pay for it: the routes begin with keys that they lack.
 
-// providerField is what Sigma calls the name of a log's provider, the one field
-// that it calls otherwise than Windows does.
-const providerField = "Provider_Name"
-
-// windowsTrie leads to fields from what is under "Event".
-func windowsTrie(paths []string) *node {
-	root := &node{edges: map[string]*edge{}}
-	for _, group := range []struct {
-		key  string
-		rank uint64
-	}{{"EventData", 0}, {"System", systemRank}, {"UserData", userDataRank}} {
-		content := windowsGroup(paths, group.rank)
-		root.below = content.below
-		if group.key == "UserData" {
-			// UserData holds one element, which is named after the schema of the log.
-			content = &node{edges: map[string]*edge{}, below: content.below, any: &edge{to: content, many: true}}
-		}
-		root.edges[group.key] = &edge{to: content}
-	}
-	return root
+// windowsPlaces are the objects that have fields of the event log, the first that
+// has the field counts.
+var windowsPlaces = [][]string{
+	{"Event", "EventData"},
+	{"Event", "System"},
+	{"Event", "UserData"},
+	{"Event", "UserData", anyKey}, // what is in it is wrapped in an object named after its type
+	{"winlog", "event_data"},
+	{"winlog", "user_data"},
 }
 
-// windowsGroup leads to fields from one group of them.
-func windowsGroup(paths []string, rank uint64) *node {
-	t := trie{nodes: map[string]*node{}}
-	for f, path := range paths {
-		t.addText(t.add(rules.Field(f), path), path, rules.Field(f))
-		if path == providerField {
-			t.add(rules.Field(f), "Provider.#attributes.Name")
-		}
-	}
-	t.node("", 0).split = rank
-	return t.node("", 0)
+// winlogNames are the short names of what Winlogbeat names otherwise.
+var winlogNames = map[string]string{
+	"Channel":       "channel",
+	"Computer":      "computer_name",
+	"EventID":       "event_id",
+	"Provider_Name": "provider_name",
 }
 
-// addText leads to the field by "#text" below its node too: an element that has
-// attributes is an object, {"#attributes":{...},"#text":1}, and its text is what
-// rules mean. So the text is more welcome than that the object exists.
-func (t trie) addText(n *node, path string, f rules.Field) {
-	text := t.node(path+".#text", strings.Count(path, ".")+2)
-	text.terms = append(text.terms, term{field: f})
-	t.link(n, "#text", text)
-	n.addBelow(f)
-	n.terms[len(n.terms)-1].penalty = n.split | 1
+// ownRank is above the ranks of all routes of Windows, two for each place and two
+// for attributes and Winlogbeat's names.
+const ownRank = 15
+
+// windowsRoutes lists the ways to a field of the Windows event log.
+func windowsRoutes(field int, name []string) []route {
+	var list []route
+	add := func(rank int, before, name, behind []string) {
+		list = append(list, route{target{field, uint64(rank) << rankShift}, before, name, behind})
+	}
+	for i, place := range windowsPlaces {
+		rank := 2 * (len(windowsPlaces) - i)
+		add(rank, place, name, nil)
+		// An element with attributes is an object that has its text under this key.
+		add(rank+1, place, name, []string{"#text"})
+	}
+	path := strings.Join(name, ".")
+	if element, attribute, ok := strings.Cut(path, "_"); ok {
+		add(1, []string{"Event", "System", element, "#attributes", attribute}, nil, nil)
+		add(1, []string{"Event", "System", element + "_attributes", attribute}, nil, nil)
+	}
+	if key := winlogNames[path]; key != "" {
+		add(1, []string{"winlog", key}, nil, nil)
+	}
+	return list
 }

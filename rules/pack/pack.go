@@ -4,7 +4,8 @@ package pack
 
 import "embed"
 
-// FS holds the rule files as "topic/name.yml".
+// FS holds the rule files as "topic/name.yml", and under "lookups" the tables that
+// they take lists from.
 //
-//go:embed */*.yml
+//go:embed */*.yml lookups/*.csv
 var FS embed.FS
