@@ -1,7 +1,10 @@
 package detect_test
 
 import (
-	gocmp "cmp"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,9 +14,7 @@ import (
 
 	"github.com/crmwatch/crmwatch/detect/detecttest/conformance"
 	"github.com/crmwatch/crmwatch/detect/detecttest/reference"
-	"github.com/crmwatch/crmwatch/detect/window"
-	"github.com/crmwatch/crmwatch/rules"
-	"github.com/crmwatch/crmwatch/rules/ndjson"
+	"github.com/crmwatch/crmwatch/detect/eval"
 )
 
 // evalFunc runs a case and gives its findings as conformance.Case.Findings does. It
@@ -77,53 +78,48 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// byEngine runs a case through the engine: raw records, compiled rules, windows.
+// line is what "crmwatch rules eval" prints.
+type line struct {
+	Title  string
+	Time   time.Time
+	Event  *int
+	Group  map[string]any
+	Value  float64
+	Events []int
+}
+
+// byEngine runs a case through the engine, as "crmwatch rules eval" does.
 func byEngine(c *conformance.Case) ([]string, error) {
-	schema := ndjson.NewSchema()
-	set, err := rules.Load(c.FS(), schema, rules.Options{AnyLogsource: true})
+	cfg := eval.DefaultConfig()
+	cfg.Rules, cfg.Every, cfg.Lateness = c.FS(), true, 365*24*time.Hour
+	set, schema, err := cfg.Load()
 	if err != nil {
 		return nil, err
 	}
-	timeField, _ := schema.Field("time")
+	var out bytes.Buffer
+	if _, err := eval.Run(context.Background(), cfg, set, schema, bytes.NewReader(bytes.Join(c.Lines, []byte("\n"))), &out); err != nil {
+		return nil, err
+	}
 	var lines []string
-	windows := window.New(window.Config[int]{
-		Compare: gocmp.Compare[int], Final: true, Every: true,
-		Emit: func(a *window.Alert[int]) {
-			if _, named := c.Expect[a.Meta.Title]; a.Correlation == nil || !a.Correlation.Alerts || c.Only && !named {
-				return
-			}
-			group := map[string]string{}
-			for i, name := range a.Correlation.GroupBy {
-				group[name] = a.Group.Values[i]
-			}
-			events := slices.Clone(a.Events)
-			slices.Sort(events)
-			lines = append(lines, conformance.InstantLine(a.Meta.Title, time.UnixMilli(a.Last), group, a.Measured, slices.Compact(events)))
-		},
-	}, set, 0)
-	matcher, scanner := set.Matcher(), schema.Scanner(set.Keywords())
-	var rec rules.Record
-	var newest int64
-	for i, line := range c.Lines {
-		if err := scanner.Scan(line, &rec); err != nil {
+	for dec := json.NewDecoder(&out); dec.More(); {
+		var l line
+		dec.UseNumber()
+		if err := dec.Decode(&l); err != nil {
 			return nil, err
 		}
-		at, timeErr := time.Parse(time.RFC3339, rec.Values[timeField].Text())
-		if timeErr == nil {
-			newest = max(newest, at.UnixMilli())
+		if _, named := c.Expect[l.Title]; c.Only && !named {
+			continue
 		}
-		for _, r := range matcher.Match(&rec) {
-			if _, named := c.Expect[r.Title]; r.Alerts && (!c.Only || named) {
-				lines = append(lines, conformance.EventLine(r.Title, i))
-			}
-			if timeErr == nil {
-				windows.Match(r, &rec, "", at.UnixMilli(), i)
-			}
+		if l.Event != nil {
+			lines = append(lines, conformance.EventLine(l.Title, *l.Event))
+			continue
 		}
+		group := map[string]string{}
+		for k, v := range l.Group {
+			group[k] = fmt.Sprint(v)
+		}
+		lines = append(lines, conformance.InstantLine(l.Title, l.Time, group, l.Value, l.Events))
 	}
-	// What would be decided only after the last event is not: nothing is known of
-	// that time.
-	windows.Advance(newest)
 	slices.Sort(lines)
 	return lines, nil
 }

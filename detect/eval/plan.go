@@ -93,7 +93,7 @@ func (p *plan) run(ctx context.Context, r io.Reader, w io.Writer) (Stats, error)
 	if err := cmp.Or(in.err, ctx.Err()); err != nil {
 		return p.stats, err
 	}
-	p.each(func(s *shard) { s.engine.Close() })
+	p.each(func(s *shard) { s.engine.CloseAt(p.newest) })
 	err := p.write(nil, w)
 	p.sum()
 	return p.stats, err

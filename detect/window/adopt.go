@@ -31,5 +31,5 @@ func (e *Engine[P]) adopt(w *window[P], s *series[P], changed bool) {
 	if changed {
 		e.touch(w)
 	}
-	e.wake(w, w.wakeTime(e.watermark))
+	e.wake(w, e.wakeTime(w))
 }

@@ -214,17 +214,19 @@ func (e *Engine[P]) closeRuns(w *window[P]) {
 }
 
 // wakeTime is when the window has to be settled next.
-func (w *window[P]) wakeTime(watermark int64) int64 {
+func (e *Engine[P]) wakeTime(w *window[P]) int64 {
 	at := int64(never)
 	if !w.series.early && len(w.entries)-w.head >= w.series.need && w.series.required&^w.mask == 0 {
-		at = w.nextInstant()
+		if at = w.nextInstant(); at > e.end {
+			at = never
+		}
 	}
 	for _, r := range w.runs {
 		switch {
 		case !r.closed:
 			at = min(at, r.last+w.series.suppress+1)
 		case r.stale:
-			at = min(at, watermark+1)
+			at = min(at, e.watermark+1)
 		}
 	}
 	return at

@@ -211,7 +211,7 @@ func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
 			}
 		}
 	}
-	e.wake(w, w.wakeTime(e.watermark))
+	e.wake(w, e.wakeTime(w))
 	return nil
 }
 

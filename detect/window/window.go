@@ -74,6 +74,7 @@ type Engine[P any] struct {
 	// settled is the watermark for which everything was decided: behind watermark
 	// while it advances.
 	settled int64
+	end     int64                   // no instant after it is decided
 	turn    int                     // which series has to make room next
 	dirty   map[*window[P]]struct{} // windows that have changed since they were saved
 	gone    map[Key]struct{}
@@ -115,7 +116,7 @@ func New[P any](cfg Config[P], set *rules.Set, groupBy rules.Field) *Engine[P] {
 	if cfg.Groups == 0 {
 		cfg.Groups = DefaultGroups
 	}
-	e := &Engine[P]{cfg: cfg, watermark: beforeAll, settled: beforeAll, dirty: map[*window[P]]struct{}{}, gone: map[Key]struct{}{}}
+	e := &Engine[P]{cfg: cfg, watermark: beforeAll, settled: beforeAll, end: never - 1, dirty: map[*window[P]]struct{}{}, gone: map[Key]struct{}{}}
 	e.feeds = make([][]feed[P], len(set.Rules()))
 	byCorrelation := map[*rules.Correlation]*series[P]{}
 	for _, c := range set.Correlations() {
@@ -229,21 +230,28 @@ func (e *Engine[P]) Advance(t int64) {
 func (e *Engine[P]) Resume(watermark int64) { e.watermark, e.settled = watermark, watermark }
 
 // Close says that nothing comes any more. It tells what is still open.
-func (e *Engine[P]) Close() { e.Advance(never - 1) }
+func (e *Engine[P]) Close() { e.CloseAt(never - 1) }
+
+// CloseAt says that nothing is known of the time after t, and never will be: no
+// instant after it is decided. It tells what is still open.
+func (e *Engine[P]) CloseAt(t int64) {
+	e.end = t
+	e.Advance(never - 1)
+}
 
 // settle decides all instants of the window up to the watermark, and closes
 // runs that have ended.
 func (e *Engine[P]) settle(w *window[P]) {
 	w.wakes = never
 	if !w.series.early {
-		for at := w.nextInstant(); at <= e.watermark; at = w.nextInstant() {
+		for at := w.nextInstant(); at <= min(e.watermark, e.end); at = w.nextInstant() {
 			w.done = at
 			e.decide(w, at)
 		}
 	}
 	e.closeRuns(w)
 	w.trim(w.floor(e, e.watermark), e)
-	if at := w.wakeTime(e.watermark); at != never {
+	if at := e.wakeTime(w); at != never {
 		e.wake(w, at)
 	}
 }
