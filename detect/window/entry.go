@@ -36,6 +36,8 @@ type window[P any] struct {
 
 	hits []hit // instants at which the condition holds, that may still change
 	runs []*run
+	// revoked are alerts that were withdrawn and may stand again.
+	revoked []revoked
 	// wakes is when the window waits to be settled, never where it does not.
 	wakes int64
 	// numbers are those of the group's values that were numbers in the first event.
@@ -95,11 +97,12 @@ func (w *window[P]) again(i int, n *entry[P]) (changed bool) {
 	return true
 }
 
-// remove takes an entry out again: the instant of an inner correlation that does
-// not hold any more.
+// remove takes an entry out again, into n: the instant of an inner correlation
+// that does not hold any more.
 func (w *window[P]) remove(n *entry[P], e *Engine[P]) bool {
 	for i := len(w.entries) - 1; i >= w.head && w.entries[i].at >= n.at; i-- {
-		if e.same(&w.entries[i], n) && w.entries[i].at == n.at {
+		if o := &w.entries[i]; e.same(o, n) && o.at == n.at {
+			n.inner = o.inner
 			w.forgetFold()
 			w.entries = append(w.entries[:i], w.entries[i+1:]...)
 			return true
@@ -179,12 +182,17 @@ func (w *window[P]) newest() int64 {
 }
 
 // floor is the time before which entries are of no use any more, the watermark
-// being at a time.
+// being at a time. What no instant was decided of yet is kept, however far the
+// watermark is behind.
 func (w *window[P]) floor(e *Engine[P], watermark int64) int64 {
 	if e.cfg.Final {
 		return watermark - w.series.keep
 	}
-	return w.newest() - w.series.keep
+	floor := w.newest() - w.series.keep
+	if !w.series.early && w.head < len(w.entries) && w.entries[w.head].at < floor {
+		floor = min(floor, w.nextInstant()-w.series.span)
+	}
+	return floor
 }
 
 // first is the index of the first entry at this time or later.

@@ -28,7 +28,7 @@ func (e *Engine[P]) idle(w *window[P]) bool {
 	if w.old != nil && w.old.until < floor {
 		w.old = nil
 	}
-	return w.head == len(w.entries) && len(w.runs) == 0 && w.old == nil && w.wakes == never
+	return w.head == len(w.entries) && len(w.runs) == 0 && len(w.revoked) == 0 && w.old == nil && w.wakes == never
 }
 
 // glances is how many windows are looked at to make room for one.

@@ -18,20 +18,30 @@ type hit struct {
 type run struct {
 	first, last int64
 	peak        hit // where most was measured
-	// frozen is up to when hits were forgotten, below the first of those kept.
+	// frozen is up to when hits were forgotten, below the first of those kept, and
+	// past the peak of those.
 	frozen int64
+	past   hit
 	// absorbed is the evidence of the entries that were forgotten, count their
 	// number.
 	absorbed any
 	count    int
 
-	told     bool
-	stale    bool // something happened that was not told yet
-	closed   bool
+	told      bool
+	withdrawn bool
+	stale     bool // something happened that was not told yet
+	closed    bool
+	revision  int
+	toldAt    int64 // the last instant that was told of
+	counted   int   // the evidence that was told of
+	replaces  []int64
+}
+
+// revoked remembers of an alert that was withdrawn which revision said so: what
+// revokes it may be revoked by what comes late, and then it stands again.
+type revoked struct {
+	first    int64
 	revision int
-	toldAt   int64 // the last instant that was told of
-	counted  int   // the evidence that was told of
-	replaces []int64
 }
 
 // Group is whom an alert is about.
@@ -65,7 +75,7 @@ type Alert[P any] struct {
 	Replaces   []int64
 	ReplacedBy int64
 	// Absorbed is the evidence that is no longer kept, Events what is, in the order
-	// of time.
+	// of time. Of a withdrawn alert they are what it was about.
 	Absorbed any
 	Events   []P
 	// Begin is the time of the first event.
@@ -109,21 +119,40 @@ func (w *window[P]) keepHit(h hit) {
 
 func compareHit(h hit, at int64) int { return cmp.Compare(h.at, at) }
 
-// forgetHits drops hits before a time; the runs they belong to remember.
+// forgetHits drops hits before a time, and the runs that they belong to once
+// nothing can come any more that continues those.
 func (w *window[P]) forgetHits(floor int64) {
 	n, _ := slices.BinarySearchFunc(w.hits, floor, compareHit)
-	if n == 0 || 4*n < len(w.hits) {
-		return
-	}
-	for _, r := range w.runs {
-		for _, h := range w.hits[:n] {
-			if h.at >= r.first && h.at <= r.last {
-				r.frozen = max(r.frozen, h.at)
-			}
+	if n > 0 && 4*n >= len(w.hits) {
+		for _, r := range w.runs {
+			r.freeze(w.hits[:n])
 		}
+		w.hits = slices.Delete(w.hits, 0, n)
 	}
-	w.hits = slices.Delete(w.hits, 0, n)
-	w.runs = slices.DeleteFunc(w.runs, func(r *run) bool { return r.closed && r.last+w.series.suppress+w.series.span < floor })
+	oldest := int64(never)
+	if len(w.hits) > 0 {
+		oldest = w.hits[0].at
+	}
+	over := func(r *run) bool {
+		return r.closed && !r.stale && r.last < oldest && r.last+w.series.suppress+w.series.span < floor
+	}
+	if slices.ContainsFunc(w.runs, over) {
+		w.runs = slices.DeleteFunc(w.runs, over)
+	}
+	w.revoked = slices.DeleteFunc(w.revoked, func(r revoked) bool { return r.first < floor })
+}
+
+// freeze has the run remember what will be forgotten of its hits.
+func (r *run) freeze(hits []hit) {
+	for _, h := range hits {
+		if h.at < r.first || h.at > r.last {
+			continue
+		}
+		if r.frozen == beforeAll || h.value > r.past.value {
+			r.past = h
+		}
+		r.frozen = max(r.frozen, h.at)
+	}
 }
 
 // extend adds a hit behind all others to the last run, or begins one.
@@ -189,10 +218,24 @@ func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
 	e.emit(w, r, func(a *Alert[P]) {
 		if r.told {
 			r.revision++
+		} else {
+			r.revision = w.revive(r.first)
 		}
 		r.told, r.toldAt, r.counted = true, r.last, r.count+len(a.Events)
 		a.Revision, a.Closed, a.Replaces = r.revision, r.closed, r.replaces
 	})
+}
+
+// revive is the revision with which an alert is first told: 0, unless one that
+// began at the same instant was withdrawn and now stands again.
+func (w *window[P]) revive(first int64) int {
+	i := slices.IndexFunc(w.revoked, func(r revoked) bool { return r.first == first })
+	if i < 0 {
+		return 0
+	}
+	next := w.revoked[i].revision + 1
+	w.revoked = slices.Delete(w.revoked, i, i+1)
+	return next
 }
 
 const minute = 60_000
@@ -287,8 +330,9 @@ func (e *Engine[P]) revise(w *window[P], h hit, holds bool) (anew bool) {
 	i, before := slices.BinarySearchFunc(w.hits, h.at, compareHit)
 	switch {
 	case holds:
+		lowered := before && w.lowered(h)
 		e.hit(w, h)
-		return before && w.lowered(h)
+		return lowered
 	case before || len(w.series.outer) > 0:
 		for _, f := range w.series.outer {
 			e.withdraw(w, f, h)
@@ -328,7 +372,7 @@ func (e *Engine[P]) rebuild(w *window[P]) {
 func (w *window[P]) fresh(old []*run) (runs []*run) {
 	for _, o := range old {
 		if o.frozen != beforeAll {
-			runs = append(runs, &run{first: o.first, last: o.frozen, peak: o.peak, frozen: o.frozen})
+			runs = append(runs, &run{first: o.first, last: o.frozen, peak: o.past, frozen: o.frozen, past: o.past})
 		}
 	}
 	for _, h := range w.hits {
@@ -366,9 +410,14 @@ func (e *Engine[P]) giveUp(w *window[P], o *run) {
 			by = r.first
 		}
 	}
+	o.withdrawn = true
+	o.revision++
+	w.revoked = append(w.revoked, revoked{o.first, o.revision})
 	e.emit(w, o, func(a *Alert[P]) {
-		o.revision++
 		a.Revision, a.Closed, a.Withdrawn, a.ReplacedBy = o.revision, true, true, by
+		if len(a.Events) == 0 {
+			a.Events = append(a.Events, e.removed...)
+		}
 	})
 }
 
@@ -401,8 +450,16 @@ func (w *window[P]) supports(o *entry[P], r *run) bool {
 	if o.at > r.last || o.at < r.first-w.series.span || w.series.numeric && o.value == (value{}) {
 		return false
 	}
-	i, _ := slices.BinarySearchFunc(w.hits, o.at, compareHit)
-	return i < len(w.hits) && w.hits[i].at <= o.at+w.series.span && w.hits[i].at <= r.last && w.hits[i].with&o.slots != 0
+	if r.withdrawn {
+		return true // there are no such instants any more: it is about what was near them
+	}
+	i, _ := slices.BinarySearchFunc(w.hits, max(o.at, r.first), compareHit)
+	for end := min(o.at+w.series.span, r.last); i < len(w.hits) && w.hits[i].at <= end; i++ {
+		if w.hits[i].with&o.slots != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // evidence are the events of an entry.
@@ -499,6 +556,7 @@ func (e *Engine[P]) pass(w *window[P], f feed[P], h hit) {
 func (e *Engine[P]) withdraw(w *window[P], f feed[P], h hit) {
 	outer, n, ok := e.outer(w, f, h)
 	if ok && outer.remove(&n, e) {
+		e.removed = n.inner.evidence
 		e.touch(outer)
 		e.reconsider(outer, h.at)
 	}

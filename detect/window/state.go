@@ -13,6 +13,7 @@ type windowState[P any] struct {
 	Entries []entryState[P] `json:"e,omitempty"`
 	Hits    []hitState      `json:"h,omitempty"`
 	Runs    []runState      `json:"r,omitempty"`
+	Revoked []revokedState  `json:"w,omitempty"`
 	Until   int64           `json:"u,omitempty"`
 	Buckets []bucketState   `json:"b,omitempty"`
 }
@@ -38,6 +39,7 @@ type runState struct {
 	Last     int64           `json:"l"`
 	Peak     hitState        `json:"p"`
 	Frozen   int64           `json:"z"`
+	Past     hitState        `json:"y,omitzero"`
 	Absorbed json.RawMessage `json:"a,omitempty"`
 	Count    int             `json:"c,omitempty"`
 	Told     bool            `json:"o,omitempty"`
@@ -47,6 +49,11 @@ type runState struct {
 	ToldAt   int64           `json:"ta,omitempty"`
 	Counted  int             `json:"tc,omitempty"`
 	Replaces []int64         `json:"rs,omitempty"`
+}
+
+type revokedState struct {
+	First    int64 `json:"f"`
+	Revision int   `json:"n"`
 }
 
 // Key names a window for good: the rule, its version, and the group.
@@ -118,6 +125,9 @@ func (w *window[P]) save() windowState[P] {
 	for _, r := range w.runs {
 		st.Runs = append(st.Runs, r.save())
 	}
+	for _, r := range w.revoked {
+		st.Revoked = append(st.Revoked, revokedState{r.first, r.revision})
+	}
 	if w.old != nil {
 		st.Until = w.old.until
 		for _, b := range w.old.buckets {
@@ -135,7 +145,7 @@ func (h hitState) hit() hit { return hit{h.At, measure{h.Value, h.Uncertainty, h
 
 func (r *run) save() runState {
 	st := runState{
-		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Count: r.count, Told: r.told, Stale: r.stale, Closed: r.closed,
+		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Past: r.past.save(), Count: r.count, Told: r.told, Stale: r.stale, Closed: r.closed,
 		Revision: r.revision, ToldAt: r.toldAt, Counted: r.counted, Replaces: r.replaces,
 	}
 	if r.absorbed != nil {
@@ -202,6 +212,9 @@ func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
 		}
 		w.runs = append(w.runs, r)
 	}
+	for _, r := range st.Revoked {
+		w.revoked = append(w.revoked, revoked{r.First, r.Revision})
+	}
 	if len(st.Buckets) > 0 {
 		w.old = newSketch(w.series.kind, w.series.span)
 		w.old.until = st.Until
@@ -220,12 +233,12 @@ func (e *Engine[P]) drop(w *window[P]) {
 	w.forgetFold()
 	e.pool.give(w.entries)
 	w.entries, w.head, w.mask, w.wakes = nil, 0, 0, never
-	w.hits, w.runs, w.old, w.done = nil, nil, nil, beforeAll
+	w.hits, w.runs, w.revoked, w.old, w.done = nil, nil, nil, nil, beforeAll
 }
 
 func (e *Engine[P]) run(st runState) (*run, error) {
 	r := &run{
-		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, count: st.Count, told: st.Told, stale: st.Stale, closed: st.Closed,
+		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, past: st.Past.hit(), count: st.Count, told: st.Told, stale: st.Stale, closed: st.Closed,
 		revision: st.Revision, toldAt: st.ToldAt, counted: st.Counted, replaces: st.Replaces,
 	}
 	if st.Absorbed != nil {

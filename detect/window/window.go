@@ -84,6 +84,7 @@ type Engine[P any] struct {
 	touched int64    // what fetch has read: without a use for it, it would not be read
 	pool    pool[P]
 	alert   Alert[P]
+	removed []P // what the inner instant rested on that was taken back last
 
 	Counters
 }
@@ -201,7 +202,7 @@ func (e *Engine[P]) take(w *window[P], n entry[P]) {
 	}
 	switch s := w.series; {
 	case len(w.entries)-w.head < s.need || s.required&^w.mask != 0:
-	case s.early && i == len(w.entries)-1:
+	case s.early && i == len(w.entries)-1 && !(s.numeric && n.at == w.done): // a sum may have fallen
 		e.decide(w, n.at)
 		w.done = max(w.done, n.at)
 	case s.early:
