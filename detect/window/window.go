@@ -202,7 +202,7 @@ func (e *Engine[P]) take(w *window[P], n entry[P]) {
 	}
 	switch s := w.series; {
 	case len(w.entries)-w.head < s.need || s.required&^w.mask != 0:
-	case s.early && i == len(w.entries)-1 && !(s.numeric && n.at == w.done): // a sum may have fallen
+	case s.early && i == len(w.entries)-1 && (!s.numeric || n.at != w.done): // a sum may have fallen
 		e.decide(w, n.at)
 		w.done = max(w.done, n.at)
 	case s.early:
