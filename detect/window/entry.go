@@ -77,7 +77,7 @@ func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
 	w.entries[i] = *n
 	w.inserted(i)
 	if w.old != nil {
-		w.old.note(n.slots, n.value)
+		w.old.note(n.at, n.value)
 	}
 	return i, true
 }
@@ -283,7 +283,7 @@ func (e *Engine[P]) limit(w *window[P]) {
 		i++
 	}
 	if w.old == nil {
-		w.old = newSketch(w.series.kind, w.series.span)
+		w.old = newSketch(w.series)
 	}
 	for j := w.head; j < i; j++ {
 		o := &w.entries[j]

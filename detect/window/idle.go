@@ -26,6 +26,7 @@ func (e *Engine[P]) idle(w *window[P]) bool {
 	w.trim(floor, e)
 	w.forgetHits(floor)
 	if w.old != nil && w.old.until < floor {
+		w.forgetFold()
 		w.old = nil
 	}
 	return w.head == len(w.entries) && len(w.runs) == 0 && len(w.revoked) == 0 && w.old == nil && w.wakes == never

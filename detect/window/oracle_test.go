@@ -124,7 +124,12 @@ func (q *question) measure(in []sample, at int64) (value float64, events []int, 
 	case rules.EventCount:
 		value = float64(len(in))
 		return value, idsOf(in), rules.Bound{Op: q.op, Threshold: q.limit}.Holds(value)
+	default:
+		return q.measureValues(in)
 	}
+}
+
+func (q *question) measureValues(in []sample) (value float64, events []int, holds bool) {
 	var xs []float64
 	texts := map[string]bool{}
 	var numbered []sample
@@ -162,6 +167,7 @@ func (q *question) measure(in []sample, at int64) (value float64, events []int, 
 		if rank > lo {
 			value = value*(1-(rank-lo)) + xs[int(lo)+1]*(rank-lo)
 		}
+	default:
 	}
 	return value, idsOf(numbered), rules.Bound{Op: q.op, Threshold: q.limit}.Holds(value)
 }

@@ -290,16 +290,18 @@ func TestRestoredEngineTellsTheSame(t *testing.T) {
 		set := load(t, q.document())
 		whole, broken := newWatch(set, cfg), newWatch(set, cfg)
 		topic := saved{}
+		story := ""
 		check := func() {
 			got, want := lines(broken.told), lines(whole.told)
 			if !slices.Equal(got, want) {
-				t.Fatalf("%v\nsamples %+v\nrestored tells\n%s\nthe other\n%s", &q, samples, strings.Join(got, "\n"), strings.Join(want, "\n"))
+				t.Fatalf("%v\n%s\nrestored tells\n%s\nthe other\n%s", &q, story, strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 			whole.told, broken.told = nil, nil
 		}
 		newest := int64(0)
 		for _, s := range late(t, samples, q.lateness) {
 			newest = max(newest, s.at)
+			story += fmt.Sprint(" ", s)
 			whole.take(s)
 			broken.take(s)
 			check()
@@ -307,12 +309,15 @@ func TestRestoredEngineTellsTheSame(t *testing.T) {
 				to := newest - rapid.Int64Range(0, 40).Draw(t, "behind")
 				whole.advance(to)
 				broken.advance(to)
+				story += fmt.Sprint(" until ", whole.clock)
 				check()
 			}
 			if rapid.Bool().Draw(t, "save") {
 				topic.save(t, broken)
+				story += " save"
 			}
 			if broken.Dirty() == 0 && rapid.Bool().Draw(t, "crash") {
+				story += " crash"
 				clock := broken.clock
 				broken = newWatch(set, cfg)
 				topic.restore(t, broken)

@@ -162,7 +162,7 @@ func (e *Engine[P]) extend(w *window[P], h hit) {
 		switch {
 		case h.at < r.first:
 			if r = w.runAt(h.at); r == nil {
-				e.rebuild(w)
+				e.rebuild(w, h.at, h.at)
 				return
 			}
 			fallthrough
@@ -294,7 +294,7 @@ func (e *Engine[P]) reconsider(w *window[P], at int64) {
 		changed = e.revise(w, hit{x, m}, holds) || changed
 	}
 	if changed && w.series.alerts {
-		e.rebuild(w)
+		e.rebuild(w, at, end)
 	}
 }
 
@@ -349,9 +349,9 @@ func (w *window[P]) lowered(h hit) bool {
 	return slices.ContainsFunc(w.runs, func(r *run) bool { return r.peak.at == h.at && h.value < r.peak.value })
 }
 
-// rebuild makes the runs anew of the hits, and tells how they differ from those
-// that were told.
-func (e *Engine[P]) rebuild(w *window[P]) {
+// rebuild makes the runs anew of the hits, after some from one time to another
+// have changed, and tells how they differ from those that were told.
+func (e *Engine[P]) rebuild(w *window[P], from, to int64) {
 	old := w.runs
 	w.runs = w.fresh(old)
 	for _, r := range w.runs {
@@ -363,7 +363,10 @@ func (e *Engine[P]) rebuild(w *window[P]) {
 		}
 	}
 	for _, r := range w.runs {
-		e.tell(w, r, len(r.replaces) > 0 && !r.told)
+		same := func(o *run) bool { return o.first == r.first && o.last == r.last }
+		if r.first <= to && from <= r.last || !slices.ContainsFunc(old, same) {
+			e.tell(w, r, len(r.replaces) > 0 && !r.told)
+		}
 	}
 }
 

@@ -14,8 +14,7 @@ type windowState[P any] struct {
 	Hits    []hitState      `json:"h,omitempty"`
 	Runs    []runState      `json:"r,omitempty"`
 	Revoked []revokedState  `json:"w,omitempty"`
-	Until   int64           `json:"u,omitempty"`
-	Buckets []bucketState   `json:"b,omitempty"`
+	Old     *sketchState    `json:"k,omitempty"`
 }
 
 type entryState[P any] struct {
@@ -73,7 +72,11 @@ func (e *Engine[P]) Dirty() int { return len(e.dirty) + len(e.gone) }
 // what it holds, or nil where it is gone.
 func (e *Engine[P]) Changes(fn func(k Key, value []byte) error) error {
 	for w := range e.dirty {
-		b, err := json.Marshal(w.save())
+		st, err := w.save()
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(st)
 		if err != nil {
 			return fmt.Errorf("encode window: %w", err)
 		}
@@ -95,9 +98,14 @@ func (e *Engine[P]) Saved() {
 	clear(e.gone)
 }
 
+// touch notes that a window has changed. One of its name that was gone is back.
 func (e *Engine[P]) touch(w *window[P]) {
-	if !e.cfg.Final {
-		e.dirty[w] = struct{}{}
+	if e.cfg.Final {
+		return
+	}
+	e.dirty[w] = struct{}{}
+	if len(e.gone) > 0 {
+		delete(e.gone, w.name())
 	}
 }
 
@@ -109,7 +117,7 @@ func (e *Engine[P]) forget(w *window[P]) {
 	}
 }
 
-func (w *window[P]) save() windowState[P] {
+func (w *window[P]) save() (windowState[P], error) {
 	st := windowState[P]{Numbers: w.numbers, Done: w.done}
 	for i := range w.live() {
 		o := &w.live()[i]
@@ -129,14 +137,12 @@ func (w *window[P]) save() windowState[P] {
 		st.Revoked = append(st.Revoked, revokedState{r.first, r.revision})
 	}
 	if w.old != nil {
-		st.Until = w.old.until
-		for _, b := range w.old.buckets {
-			if bs, err := b.save(); err == nil {
-				st.Buckets = append(st.Buckets, bs)
-			}
+		var err error
+		if st.Old, err = w.old.save(); err != nil {
+			return st, err
 		}
 	}
-	return st
+	return st, nil
 }
 
 func (h hit) save() hitState { return hitState{h.at, h.value, h.uncertainty, h.with} }
@@ -155,7 +161,8 @@ func (r *run) save() runState {
 }
 
 // Restore takes in a window that was saved; nil is one that is gone. Where the
-// rule is gone or has another version now, the window counts as gone.
+// rule is gone or has another version now, the window counts as gone. After the
+// last one, Resume goes on.
 func (e *Engine[P]) Restore(k Key, value []byte) error {
 	i := slices.IndexFunc(e.series, func(s *series[P]) bool { return s.meta.ID == k.Rule && s.meta.Version == k.Version })
 	if i < 0 {
@@ -215,16 +222,13 @@ func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
 	for _, r := range st.Revoked {
 		w.revoked = append(w.revoked, revoked{r.First, r.Revision})
 	}
-	if len(st.Buckets) > 0 {
-		w.old = newSketch(w.series.kind, w.series.span)
-		w.old.until = st.Until
-		for _, b := range st.Buckets {
-			if err := w.old.restore(b); err != nil {
-				return err
-			}
+	if st.Old != nil {
+		w.old = newSketch(w.series)
+		if err := w.old.restore(st.Old); err != nil {
+			return err
 		}
+		w.mask |= w.old.seenSince(beforeAll + 1)
 	}
-	e.wake(w, e.wakeTime(w))
 	return nil
 }
 

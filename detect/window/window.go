@@ -202,7 +202,7 @@ func (e *Engine[P]) take(w *window[P], n entry[P]) {
 	}
 	switch s := w.series; {
 	case len(w.entries)-w.head < s.need || s.required&^w.mask != 0:
-	case s.early && i == len(w.entries)-1 && (!s.numeric || n.at != w.done): // a sum may have fallen
+	case s.early && i == len(w.entries)-1 && (!s.numeric || n.at != w.done): // unless a sum has fallen since
 		e.decide(w, n.at)
 		w.done = max(w.done, n.at)
 	case s.early:
@@ -227,8 +227,11 @@ func (e *Engine[P]) Advance(t int64) {
 }
 
 // Resume says up to which watermark everything was decided when the state was
-// saved that has been restored.
-func (e *Engine[P]) Resume(watermark int64) { e.watermark, e.settled = watermark, watermark }
+// saved. It comes after Restore.
+func (e *Engine[P]) Resume(watermark int64) {
+	e.watermark, e.settled = max(e.watermark, watermark), max(e.settled, watermark)
+	e.windows.all(func(w *window[P]) { e.wake(w, e.wakeTime(w)) })
+}
 
 // Close says that nothing comes any more. It tells what is still open.
 func (e *Engine[P]) Close() { e.CloseAt(never - 1) }
@@ -247,6 +250,7 @@ func (e *Engine[P]) settle(w *window[P]) {
 	if !w.series.early {
 		for at := w.nextInstant(); at <= min(e.watermark, e.end); at = w.nextInstant() {
 			w.done = at
+			e.touch(w)
 			e.decide(w, at)
 		}
 	}
