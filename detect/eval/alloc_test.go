@@ -38,7 +38,7 @@ func allocations() uint64 {
 // Once all people are known, events are read, matched, counted and told of in
 // memory that is there already.
 func TestEventsDoNotAllocate(t *testing.T) {
-	load := workload.Config{Events: 60_000, Users: 50, Span: 10 * time.Hour, Seed: 5}
+	load := workload.Config{Events: 60_000, Users: 20, Span: 10 * time.Hour, Seed: 5}
 	var events bytes.Buffer
 	if err := load.Write(&events); err != nil {
 		t.Fatal(err)

@@ -418,7 +418,7 @@ func (e *Engine[P]) giveUp(w *window[P], o *run) {
 	w.revoked = append(w.revoked, revoked{o.first, o.revision})
 	e.emit(w, o, func(a *Alert[P]) {
 		a.Revision, a.Closed, a.Withdrawn, a.ReplacedBy = o.revision, true, true, by
-		if len(a.Events) == 0 {
+		if len(a.Events) == 0 { // it rested on an inner instant, which is gone
 			a.Events = append(a.Events, e.removed...)
 		}
 	})
@@ -454,7 +454,7 @@ func (w *window[P]) supports(o *entry[P], r *run) bool {
 		return false
 	}
 	if r.withdrawn {
-		return true // there are no such instants any more: it is about what was near them
+		return o.slots&r.peak.with != 0 // no instant is left: what counted where most was measured
 	}
 	i, _ := slices.BinarySearchFunc(w.hits, max(o.at, r.first), compareHit)
 	for end := min(o.at+w.series.span, r.last); i < len(w.hits) && w.hits[i].at <= end; i++ {
