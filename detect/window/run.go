@@ -18,20 +18,30 @@ type hit struct {
 type run struct {
 	first, last int64
 	peak        hit // where most was measured
-	// frozen is up to when hits were forgotten, below the first of those kept.
+	// frozen is up to when hits were forgotten, below the first of those kept, and
+	// past the peak of those.
 	frozen int64
+	past   hit
 	// absorbed is the evidence of the entries that were forgotten, count their
 	// number.
 	absorbed any
 	count    int
 
-	told     bool
-	stale    bool // something happened that was not told yet
-	closed   bool
+	told      bool
+	withdrawn bool
+	stale     bool // something happened that was not told yet
+	closed    bool
+	revision  int
+	toldAt    int64 // the last instant that was told of
+	counted   int   // the evidence that was told of
+	replaces  []int64
+}
+
+// revoked remembers of an alert that was withdrawn which revision said so: what
+// revokes it may be revoked by what comes late, and then it stands again.
+type revoked struct {
+	first    int64
 	revision int
-	toldAt   int64 // the last instant that was told of
-	counted  int   // the evidence that was told of
-	replaces []int64
 }
 
 // Group is whom an alert is about.
@@ -65,7 +75,7 @@ type Alert[P any] struct {
 	Replaces   []int64
 	ReplacedBy int64
 	// Absorbed is the evidence that is no longer kept, Events what is, in the order
-	// of time.
+	// of time. Of a withdrawn alert they are what it was about.
 	Absorbed any
 	Events   []P
 	// Begin is the time of the first event.
@@ -109,21 +119,40 @@ func (w *window[P]) keepHit(h hit) {
 
 func compareHit(h hit, at int64) int { return cmp.Compare(h.at, at) }
 
-// forgetHits drops hits before a time; the runs they belong to remember.
+// forgetHits drops hits before a time, and the runs that they belong to once
+// nothing can come any more that continues those.
 func (w *window[P]) forgetHits(floor int64) {
 	n, _ := slices.BinarySearchFunc(w.hits, floor, compareHit)
-	if n == 0 || 4*n < len(w.hits) {
-		return
-	}
-	for _, r := range w.runs {
-		for _, h := range w.hits[:n] {
-			if h.at >= r.first && h.at <= r.last {
-				r.frozen = max(r.frozen, h.at)
-			}
+	if n > 0 && 4*n >= len(w.hits) {
+		for _, r := range w.runs {
+			r.freeze(w.hits[:n])
 		}
+		w.hits = slices.Delete(w.hits, 0, n)
 	}
-	w.hits = slices.Delete(w.hits, 0, n)
-	w.runs = slices.DeleteFunc(w.runs, func(r *run) bool { return r.closed && r.last+w.series.suppress+w.series.span < floor })
+	oldest := int64(never)
+	if len(w.hits) > 0 {
+		oldest = w.hits[0].at
+	}
+	over := func(r *run) bool {
+		return r.closed && !r.stale && r.last < oldest && r.last+w.series.suppress+w.series.span < floor
+	}
+	if slices.ContainsFunc(w.runs, over) {
+		w.runs = slices.DeleteFunc(w.runs, over)
+	}
+	w.revoked = slices.DeleteFunc(w.revoked, func(r revoked) bool { return r.first < floor })
+}
+
+// freeze has the run remember what will be forgotten of its hits.
+func (r *run) freeze(hits []hit) {
+	for _, h := range hits {
+		if h.at < r.first || h.at > r.last {
+			continue
+		}
+		if r.frozen == beforeAll || h.value > r.past.value {
+			r.past = h
+		}
+		r.frozen = max(r.frozen, h.at)
+	}
 }
 
 // extend adds a hit behind all others to the last run, or begins one.
@@ -133,7 +162,7 @@ func (e *Engine[P]) extend(w *window[P], h hit) {
 		switch {
 		case h.at < r.first:
 			if r = w.runAt(h.at); r == nil {
-				e.rebuild(w)
+				e.rebuild(w, h.at, h.at)
 				return
 			}
 			fallthrough
@@ -189,10 +218,24 @@ func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
 	e.emit(w, r, func(a *Alert[P]) {
 		if r.told {
 			r.revision++
+		} else {
+			r.revision = w.revive(r.first)
 		}
 		r.told, r.toldAt, r.counted = true, r.last, r.count+len(a.Events)
 		a.Revision, a.Closed, a.Replaces = r.revision, r.closed, r.replaces
 	})
+}
+
+// revive is the revision with which an alert is first told: 0, unless one that
+// began at the same instant was withdrawn and now stands again.
+func (w *window[P]) revive(first int64) int {
+	i := slices.IndexFunc(w.revoked, func(r revoked) bool { return r.first == first })
+	if i < 0 {
+		return 0
+	}
+	next := w.revoked[i].revision + 1
+	w.revoked = slices.Delete(w.revoked, i, i+1)
+	return next
 }
 
 const minute = 60_000
@@ -214,17 +257,19 @@ func (e *Engine[P]) closeRuns(w *window[P]) {
 }
 
 // wakeTime is when the window has to be settled next.
-func (w *window[P]) wakeTime(watermark int64) int64 {
+func (e *Engine[P]) wakeTime(w *window[P]) int64 {
 	at := int64(never)
 	if !w.series.early && len(w.entries)-w.head >= w.series.need && w.series.required&^w.mask == 0 {
-		at = w.nextInstant()
+		if at = w.nextInstant(); at > e.end {
+			at = never
+		}
 	}
 	for _, r := range w.runs {
 		switch {
 		case !r.closed:
 			at = min(at, r.last+w.series.suppress+1)
 		case r.stale:
-			at = min(at, watermark+1)
+			at = min(at, e.watermark+1)
 		}
 	}
 	return at
@@ -249,7 +294,7 @@ func (e *Engine[P]) reconsider(w *window[P], at int64) {
 		changed = e.revise(w, hit{x, m}, holds) || changed
 	}
 	if changed && w.series.alerts {
-		e.rebuild(w)
+		e.rebuild(w, at, end)
 	}
 }
 
@@ -285,8 +330,9 @@ func (e *Engine[P]) revise(w *window[P], h hit, holds bool) (anew bool) {
 	i, before := slices.BinarySearchFunc(w.hits, h.at, compareHit)
 	switch {
 	case holds:
+		lowered := before && w.lowered(h)
 		e.hit(w, h)
-		return before && w.lowered(h)
+		return lowered
 	case before || len(w.series.outer) > 0:
 		for _, f := range w.series.outer {
 			e.withdraw(w, f, h)
@@ -303,9 +349,9 @@ func (w *window[P]) lowered(h hit) bool {
 	return slices.ContainsFunc(w.runs, func(r *run) bool { return r.peak.at == h.at && h.value < r.peak.value })
 }
 
-// rebuild makes the runs anew of the hits, and tells how they differ from those
-// that were told.
-func (e *Engine[P]) rebuild(w *window[P]) {
+// rebuild makes the runs anew of the hits, after some from one time to another
+// have changed, and tells how they differ from those that were told.
+func (e *Engine[P]) rebuild(w *window[P], from, to int64) {
 	old := w.runs
 	w.runs = w.fresh(old)
 	for _, r := range w.runs {
@@ -317,7 +363,10 @@ func (e *Engine[P]) rebuild(w *window[P]) {
 		}
 	}
 	for _, r := range w.runs {
-		e.tell(w, r, len(r.replaces) > 0 && !r.told)
+		same := func(o *run) bool { return o.first == r.first && o.last == r.last }
+		if r.first <= to && from <= r.last || !slices.ContainsFunc(old, same) {
+			e.tell(w, r, len(r.replaces) > 0 && !r.told)
+		}
 	}
 }
 
@@ -326,7 +375,7 @@ func (e *Engine[P]) rebuild(w *window[P]) {
 func (w *window[P]) fresh(old []*run) (runs []*run) {
 	for _, o := range old {
 		if o.frozen != beforeAll {
-			runs = append(runs, &run{first: o.first, last: o.frozen, peak: o.peak, frozen: o.frozen})
+			runs = append(runs, &run{first: o.first, last: o.frozen, peak: o.past, frozen: o.frozen, past: o.past})
 		}
 	}
 	for _, h := range w.hits {
@@ -364,32 +413,22 @@ func (e *Engine[P]) giveUp(w *window[P], o *run) {
 			by = r.first
 		}
 	}
+	o.withdrawn = true
+	o.revision++
+	w.revoked = append(w.revoked, revoked{o.first, o.revision})
 	e.emit(w, o, func(a *Alert[P]) {
-		if len(a.Events) == 0 {
-			w.recollect(a, o)
-		}
-		o.revision++
 		a.Revision, a.Closed, a.Withdrawn, a.ReplacedBy = o.revision, true, true, by
-	})
-}
-
-// recollect gives the evidence of a run none of whose instants is a hit any more:
-// what contributed where most was measured. Without it nobody could be told whom
-// the alert was about that is withdrawn.
-func (w *window[P]) recollect(a *Alert[P], r *run) {
-	for i := w.first(r.first - w.series.span); i < w.behind(r.last); i++ {
-		if o := &w.entries[i]; o.slots&r.peak.with != 0 {
-			a.Begin = min(a.Begin, o.at)
-			a.Events = append(a.Events, o.evidence()...)
+		if len(a.Events) == 0 { // it rested on an inner instant, which is gone
+			a.Events = append(a.Events, e.removed...)
 		}
-	}
+	})
 }
 
 // emit tells of a run; set fills in what is not the same for all.
 func (e *Engine[P]) emit(w *window[P], r *run, set func(*Alert[P])) {
 	a := &e.alert
 	*a = Alert[P]{
-		Meta: w.series.meta, Correlation: w.series.correlation, Group: w.describe(), First: r.first, Last: r.last,
+		Meta: w.series.meta, Correlation: w.series.correlation, Group: e.describe(w), First: r.first, Last: r.last,
 		Measured: r.peak.value, Uncertainty: r.peak.uncertainty, Absorbed: r.absorbed, Events: a.Events[:0],
 	}
 	a.Begin = r.first
@@ -414,8 +453,16 @@ func (w *window[P]) supports(o *entry[P], r *run) bool {
 	if o.at > r.last || o.at < r.first-w.series.span || w.series.numeric && o.value == (value{}) {
 		return false
 	}
-	i, _ := slices.BinarySearchFunc(w.hits, o.at, compareHit)
-	return i < len(w.hits) && w.hits[i].at <= o.at+w.series.span && w.hits[i].at <= r.last && w.hits[i].with&o.slots != 0
+	if r.withdrawn {
+		return o.slots&r.peak.with != 0 // no instant is left: what counted where most was measured
+	}
+	i, _ := slices.BinarySearchFunc(w.hits, max(o.at, r.first), compareHit)
+	for end := min(o.at+w.series.span, r.last); i < len(w.hits) && w.hits[i].at <= end; i++ {
+		if w.hits[i].with&o.slots != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // evidence are the events of an entry.
@@ -442,18 +489,20 @@ func (e *Engine[P]) absorb(w *window[P], o *entry[P]) {
 func (e *Engine[P]) emitInstant(w *window[P], h hit) {
 	a := &e.alert
 	*a = Alert[P]{
-		Meta: w.series.meta, Correlation: w.series.correlation, Group: w.describe(), First: h.at, Last: h.at,
-		Measured: h.value, Uncertainty: h.uncertainty, Closed: true, Events: w.evidenceAt(h, a.Events[:0]),
+		Meta: w.series.meta, Correlation: w.series.correlation, Group: e.describe(w), First: h.at, Last: h.at,
+		Measured: h.value, Uncertainty: h.uncertainty, Closed: true, Events: e.evidenceAt(w, h, a.Events[:0]),
 	}
 	e.cfg.Emit(a)
 }
 
 // evidenceAt appends the events that make the condition hold at an instant.
-func (w *window[P]) evidenceAt(h hit, dst []P) []P {
-	chosen := w.chosen(h)
+func (e *Engine[P]) evidenceAt(w *window[P], h hit, dst []P) []P {
+	if w.series.ordered {
+		e.links = w.chosen(h, e.links[:0])
+	}
 	for i := w.first(h.at - w.series.span); i < len(w.entries) && w.entries[i].at <= h.at; i++ {
 		o := &w.entries[i]
-		if o.slots&h.with == 0 || w.series.numeric && o.value == (value{}) || w.series.ordered && !chosen(o) {
+		if o.slots&h.with == 0 || w.series.numeric && o.value == (value{}) || w.series.ordered && !linked(e.links, o.at, o.slots) {
 			continue
 		}
 		if o.inner == nil {
@@ -465,35 +514,35 @@ func (w *window[P]) evidenceAt(h hit, dst []P) []P {
 	return dst
 }
 
-// chosen says which entries are links of the chains that an ordered condition
-// holds by: of each input the earliest that is later than the link before.
-func (w *window[P]) chosen(h hit) func(*entry[P]) bool {
-	if !w.series.ordered {
-		return nil
-	}
-	type link struct {
-		slot int
-		at   int64
-	}
-	var links []link
+// link is an entry of a chain: the input that it is there for, and when.
+type link struct {
+	slot int
+	at   int64
+}
+
+// chosen appends the links of the chains that an ordered condition holds by: of
+// each input the earliest that is later than the link before.
+func (w *window[P]) chosen(h hit, links []link) []link {
 	for _, c := range w.series.clauses {
 		if c.With&^h.with != 0 {
 			continue
 		}
-		var chain []link
-		for i := w.first(h.at - w.series.span); i < len(w.entries) && w.entries[i].at <= h.at && len(chain) < len(c.slots); i++ {
-			next := c.slots[len(chain)]
-			if o := &w.entries[i]; o.slots&(1<<next) != 0 && (len(chain) == 0 || chain[len(chain)-1].at < o.at) {
-				chain = append(chain, link{next, o.at})
+		begin := len(links)
+		for i := w.first(h.at - w.series.span); i < len(w.entries) && w.entries[i].at <= h.at && len(links)-begin < len(c.slots); i++ {
+			next := c.slots[len(links)-begin]
+			if o := &w.entries[i]; o.slots&(1<<next) != 0 && (len(links) == begin || links[len(links)-1].at < o.at) {
+				links = append(links, link{next, o.at})
 			}
 		}
-		if len(chain) == len(c.slots) {
-			links = append(links, chain...)
+		if len(links)-begin < len(c.slots) {
+			links = links[:begin]
 		}
 	}
-	return func(o *entry[P]) bool {
-		return slices.ContainsFunc(links, func(l link) bool { return l.at == o.at && o.slots&(1<<l.slot) != 0 })
-	}
+	return links
+}
+
+func linked(links []link, at int64, slots uint64) bool {
+	return slices.ContainsFunc(links, func(l link) bool { return l.at == at && slots&(1<<l.slot) != 0 })
 }
 
 // pass gives an instant to a correlation over this one.
@@ -502,7 +551,7 @@ func (e *Engine[P]) pass(w *window[P], f feed[P], h hit) {
 	if !ok {
 		return
 	}
-	n.inner.evidence = w.evidenceAt(h, nil)
+	n.inner.evidence = e.evidenceAt(w, h, nil)
 	e.take(outer, n)
 }
 
@@ -510,6 +559,7 @@ func (e *Engine[P]) pass(w *window[P], f feed[P], h hit) {
 func (e *Engine[P]) withdraw(w *window[P], f feed[P], h hit) {
 	outer, n, ok := e.outer(w, f, h)
 	if ok && outer.remove(&n, e) {
+		e.removed = n.inner.evidence
 		e.touch(outer)
 		e.reconsider(outer, h.at)
 	}
@@ -518,16 +568,16 @@ func (e *Engine[P]) withdraw(w *window[P], f feed[P], h hit) {
 // outer is the window of an outer correlation that an instant belongs to, and
 // its entry there.
 func (e *Engine[P]) outer(w *window[P], f feed[P], h hit) (*window[P], entry[P], bool) {
-	g := w.describe()
+	g := e.describe(w)
 	in := &f.series.inputs[f.slot]
 	key, numbers := innerKey(e.key[:0], &g, in.GroupBy)
 	e.key = key
-	outer := e.window(f.series, key, numbers)
+	outer := e.window(f.series, hashKey(key), key, numbers, h.at)
 	if outer == nil {
 		e.Refused++
 		return nil, entry[P]{}, false
 	}
-	n := entry[P]{at: h.at, slots: 1 << f.slot, inner: &inner[P]{key: w.group.key}}
+	n := entry[P]{at: h.at, slots: 1 << f.slot, inner: &inner[P]{key: g.Key}}
 	if len(in.Values) > 0 {
 		n.value = innerValue(&g, in.Values, f.series.numeric)
 	}

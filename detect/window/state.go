@@ -13,8 +13,8 @@ type windowState[P any] struct {
 	Entries []entryState[P] `json:"e,omitempty"`
 	Hits    []hitState      `json:"h,omitempty"`
 	Runs    []runState      `json:"r,omitempty"`
-	Until   int64           `json:"u,omitempty"`
-	Buckets []bucketState   `json:"b,omitempty"`
+	Revoked []revokedState  `json:"w,omitempty"`
+	Old     *sketchState    `json:"k,omitempty"`
 }
 
 type entryState[P any] struct {
@@ -38,6 +38,7 @@ type runState struct {
 	Last     int64           `json:"l"`
 	Peak     hitState        `json:"p"`
 	Frozen   int64           `json:"z"`
+	Past     hitState        `json:"y,omitzero"`
 	Absorbed json.RawMessage `json:"a,omitempty"`
 	Count    int             `json:"c,omitempty"`
 	Told     bool            `json:"o,omitempty"`
@@ -49,6 +50,11 @@ type runState struct {
 	Replaces []int64         `json:"rs,omitempty"`
 }
 
+type revokedState struct {
+	First    int64 `json:"f"`
+	Revision int   `json:"n"`
+}
+
 // Key names a window for good: the rule, its version, and the group.
 type Key struct {
 	Rule, Version string
@@ -56,7 +62,7 @@ type Key struct {
 }
 
 func (w *window[P]) name() Key {
-	return Key{w.series.meta.ID, w.series.meta.Version, w.group.key}
+	return Key{w.series.meta.ID, w.series.meta.Version, w.groupKey()}
 }
 
 // Dirty is how many windows have changed since the last Saved.
@@ -66,7 +72,11 @@ func (e *Engine[P]) Dirty() int { return len(e.dirty) + len(e.gone) }
 // what it holds, or nil where it is gone.
 func (e *Engine[P]) Changes(fn func(k Key, value []byte) error) error {
 	for w := range e.dirty {
-		b, err := json.Marshal(w.save())
+		st, err := w.save()
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(st)
 		if err != nil {
 			return fmt.Errorf("encode window: %w", err)
 		}
@@ -88,9 +98,14 @@ func (e *Engine[P]) Saved() {
 	clear(e.gone)
 }
 
+// touch notes that a window has changed. One of its name that was gone is back.
 func (e *Engine[P]) touch(w *window[P]) {
-	if !e.cfg.Final {
-		e.dirty[w] = struct{}{}
+	if e.cfg.Final {
+		return
+	}
+	e.dirty[w] = struct{}{}
+	if len(e.gone) > 0 {
+		delete(e.gone, w.name())
 	}
 }
 
@@ -102,8 +117,8 @@ func (e *Engine[P]) forget(w *window[P]) {
 	}
 }
 
-func (w *window[P]) save() windowState[P] {
-	st := windowState[P]{Numbers: w.group.numbers, Done: w.done}
+func (w *window[P]) save() (windowState[P], error) {
+	st := windowState[P]{Numbers: w.numbers, Done: w.done}
 	for i := range w.live() {
 		o := &w.live()[i]
 		es := entryState[P]{At: o.at, Slots: o.slots, Value: o.value, P: o.p}
@@ -118,15 +133,16 @@ func (w *window[P]) save() windowState[P] {
 	for _, r := range w.runs {
 		st.Runs = append(st.Runs, r.save())
 	}
+	for _, r := range w.revoked {
+		st.Revoked = append(st.Revoked, revokedState{r.first, r.revision})
+	}
 	if w.old != nil {
-		st.Until = w.old.until
-		for _, b := range w.old.buckets {
-			if bs, err := b.save(); err == nil {
-				st.Buckets = append(st.Buckets, bs)
-			}
+		var err error
+		if st.Old, err = w.old.save(); err != nil {
+			return st, err
 		}
 	}
-	return st
+	return st, nil
 }
 
 func (h hit) save() hitState { return hitState{h.at, h.value, h.uncertainty, h.with} }
@@ -135,7 +151,7 @@ func (h hitState) hit() hit { return hit{h.At, measure{h.Value, h.Uncertainty, h
 
 func (r *run) save() runState {
 	st := runState{
-		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Count: r.count, Told: r.told, Stale: r.stale, Closed: r.closed,
+		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Past: r.past.save(), Count: r.count, Told: r.told, Stale: r.stale, Closed: r.closed,
 		Revision: r.revision, ToldAt: r.toldAt, Counted: r.counted, Replaces: r.replaces,
 	}
 	if r.absorbed != nil {
@@ -145,7 +161,8 @@ func (r *run) save() runState {
 }
 
 // Restore takes in a window that was saved; nil is one that is gone. Where the
-// rule is gone or has another version now, the window counts as gone.
+// rule is gone or has another version now, the window counts as gone. After the
+// last one, Resume goes on.
 func (e *Engine[P]) Restore(k Key, value []byte) error {
 	i := slices.IndexFunc(e.series, func(s *series[P]) bool { return s.meta.ID == k.Rule && s.meta.Version == k.Version })
 	if i < 0 {
@@ -154,7 +171,8 @@ func (e *Engine[P]) Restore(k Key, value []byte) error {
 		}
 		return nil
 	}
-	if w := e.existing(e.series[i], k.Group); w != nil {
+	key := []byte(k.Group)
+	if w := e.windows.find(e.series[i], e.series[i].hashIn(hashKey(key)), key); w != nil {
 		e.drop(w)
 	}
 	if value == nil {
@@ -164,12 +182,20 @@ func (e *Engine[P]) Restore(k Key, value []byte) error {
 	if err := json.Unmarshal(value, &st); err != nil {
 		return fmt.Errorf("decode window: %w", err)
 	}
-	w := e.window(e.series[i], []byte(k.Group), st.Numbers)
+	w := e.window(e.series[i], hashKey(key), key, st.Numbers, st.newest())
 	if w == nil {
 		e.Refused++
 		return nil
 	}
 	return e.fill(w, &st)
+}
+
+// newest is the time of the newest entry.
+func (st *windowState[P]) newest() int64 {
+	if n := len(st.Entries); n > 0 {
+		return st.Entries[n-1].At
+	}
+	return beforeAll
 }
 
 func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
@@ -193,29 +219,15 @@ func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
 		}
 		w.runs = append(w.runs, r)
 	}
-	if len(st.Buckets) > 0 {
-		w.old = newSketch(w.series.kind, w.series.span)
-		w.old.until = st.Until
-		for _, b := range st.Buckets {
-			if err := w.old.restore(b); err != nil {
-				return err
-			}
-		}
+	for _, r := range st.Revoked {
+		w.revoked = append(w.revoked, revoked{r.First, r.Revision})
 	}
-	e.wake(w, w.wakeTime(e.watermark))
-	return nil
-}
-
-// existing is the window of a group, nil where there is none.
-func (e *Engine[P]) existing(s *series[P], group string) *window[P] {
-	g := s.table.groups[group]
-	if g == nil {
-		return nil
-	}
-	for w := g.windows; w != nil; w = w.next {
-		if w.series == s {
-			return w
+	if st.Old != nil {
+		w.old = newSketch(w.series)
+		if err := w.old.restore(st.Old); err != nil {
+			return err
 		}
+		w.mask |= w.old.seenSince(beforeAll + 1)
 	}
 	return nil
 }
@@ -224,13 +236,13 @@ func (e *Engine[P]) existing(s *series[P], group string) *window[P] {
 func (e *Engine[P]) drop(w *window[P]) {
 	w.forgetFold()
 	e.pool.give(w.entries)
-	w.entries, w.head, w.mask, w.waking = nil, 0, 0, false
-	w.hits, w.runs, w.old, w.done = nil, nil, nil, beforeAll
+	w.entries, w.head, w.mask, w.wakes = nil, 0, 0, never
+	w.hits, w.runs, w.revoked, w.old, w.done = nil, nil, nil, nil, beforeAll
 }
 
 func (e *Engine[P]) run(st runState) (*run, error) {
 	r := &run{
-		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, count: st.Count, told: st.Told, stale: st.Stale, closed: st.Closed,
+		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, past: st.Past.hit(), count: st.Count, told: st.Told, stale: st.Stale, closed: st.Closed,
 		revision: st.Revision, toldAt: st.ToldAt, counted: st.Counted, replaces: st.Replaces,
 	}
 	if st.Absorbed != nil {
