@@ -67,7 +67,7 @@ func (l *linker) look(p probe) {
 			return
 		}
 	}
-	l.eager = append(l.eager, p)
+	l.eager = append(l.eager, eagerProbe{p, l.slots[p.slot].field})
 }
 
 // touch collects the rules of the posting's predicates.

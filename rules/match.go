@@ -62,7 +62,7 @@ type unindexed struct{}
 
 func (unindexed) atoms() []atom { return nil }
 
-// nullTest holds where the field is absent, null or an empty list.
+// nullTest holds where the field is absent or null.
 type nullTest struct{ unindexed }
 
 func (nullTest) holds(x *operand) bool { return x.isNull() }

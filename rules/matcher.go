@@ -82,7 +82,10 @@ func (m *Matcher) Match(rec *Record) []*Rule {
 	m.rec, m.matched, m.suspicions = rec, m.matched[:0], m.suspicions[:0]
 	m.epoch++
 	for _, p := range m.program.eager {
-		m.probe(p.slot, m.slot(p.slot), p.what)
+		// Of all fields that rules ask for, most records have few.
+		if p.field == keywordField || rec.Values[p.field].Kind != event.Absent {
+			m.probe(p.slot, m.slot(p.slot), p.what)
+		}
 	}
 	for i, marked := range m.marked {
 		marked |= m.program.alwaysMarked[i]

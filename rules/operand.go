@@ -50,11 +50,9 @@ func (x *operand) isText() bool {
 	return x.Kind == event.String || x.Kind == event.Int || x.Kind == event.Bool || x.Kind == event.Float
 }
 
-// isNull reports whether the value is what null means: absent, there without
-// content, or an empty list.
-func (x *operand) isNull() bool {
-	return x.Kind == event.Absent || x.Kind == event.Null || x.Kind == event.List && len(*x.List) == 0
-}
+// isNull reports whether the value is what null means: absent, or there without
+// content. An empty list, and an object, is something else.
+func (x *operand) isNull() bool { return x.Kind == event.Absent || x.Kind == event.Null }
 
 // asText is Value.Text without allocating.
 func (x *operand) asText() string {

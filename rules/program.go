@@ -16,7 +16,7 @@ type program struct {
 	postings   []posting
 	// eager are the probes that touch rules. Others are made only when a rule asks
 	// for one of their predicates.
-	eager []probe
+	eager []eagerProbe
 	// always are the rules that no posting can touch, as bits; alwaysMarked are the
 	// words of it that have some, as bits.
 	always, alwaysMarked []uint64
@@ -76,6 +76,11 @@ const (
 type probe struct {
 	slot int32
 	what probes
+}
+
+type eagerProbe struct {
+	probe
+	field Field
 }
 
 // instruction is a step of a rule: it asks for a predicate and goes on at yes or

@@ -95,13 +95,13 @@ func (it refItem) holds(rec map[string]event.Value) bool {
 }
 
 func (it refItem) accepts(v event.Value, want any, rec map[string]event.Value) bool {
-	empty := v.Kind == event.List || v.Kind == event.Null || v.Kind == event.Absent
+	missing := v.Kind == event.Null || v.Kind == event.Absent
 	switch {
 	case want == nil:
-		return empty
+		return missing
 	case it.has("exists"):
 		return (v.Kind != event.Absent) == want.(bool)
-	case empty:
+	case missing || v.Kind == event.List:
 		return false
 	case it.has("fieldref"):
 		return slices.ContainsFunc(refValues(rec[want.(string)]), func(w event.Value) bool {

@@ -93,7 +93,7 @@ func (p *plan) run(ctx context.Context, r io.Reader, w io.Writer) (Stats, error)
 	if err := cmp.Or(in.err, ctx.Err()); err != nil {
 		return p.stats, err
 	}
-	p.each(func(s *shard) { s.engine.Close() })
+	p.each(func(s *shard) { s.engine.CloseAt(p.newest) })
 	err := p.write(nil, w)
 	p.sum()
 	return p.stats, err
@@ -212,6 +212,7 @@ type reader struct {
 	plan    *plan
 	scanner *ndjson.Scanner
 	matcher *rules.Matcher
+	clock   clock
 }
 
 func (r *reader) read(c *chunk) {
@@ -248,7 +249,7 @@ func (r *reader) line(c *chunk, number int64, line []byte) {
 	}
 	c.events++
 	r.noteID(c, rec)
-	at, timed := millis(&rec.Values[r.plan.time])
+	at, timed := r.clock.millis(&rec.Values[r.plan.time])
 	if timed {
 		c.newest = max(c.newest, at)
 	}

@@ -7,11 +7,18 @@ import (
 	"github.com/crmwatch/crmwatch/event"
 )
 
+// clock reads times. It remembers the day of the last, because most are of the
+// same.
+type clock struct {
+	date [10]byte
+	day  int64 // days since 1970
+}
+
 // millis reads a time in milliseconds since 1970.
-func millis(v *event.Value) (int64, bool) {
+func (c *clock) millis(v *event.Value) (int64, bool) {
 	switch v.Kind {
 	case event.String:
-		if ms, ok := rfc3339(v.Str); ok {
+		if ms, ok := c.rfc3339(v.Str); ok {
 			return ms, true
 		}
 		return otherTime(v.Str)
@@ -52,23 +59,49 @@ func otherTime(s string) (int64, bool) {
 
 // rfc3339 reads the usual form in UTC, 2006-01-02T15:04:05.000Z with any number
 // of digits behind the point. It is written out because every event passes here.
-func rfc3339(s string) (int64, bool) {
-	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[len(s)-1] != 'Z' {
+func (c *clock) rfc3339(s string) (int64, bool) {
+	if len(s) < 20 || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[len(s)-1] != 'Z' {
 		return 0, false
 	}
-	year, month, day := digits(s[0:4]), digits(s[5:7]), digits(s[8:10])
-	hour, minute, second := digits(s[11:13]), digits(s[14:16]), digits(s[17:19])
-	if year < 0 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 {
+	if s[:10] != string(c.date[:]) && !c.setDate(s[:10]) {
+		return 0, false
+	}
+	hour, minute, second := pair(s[11], s[12]), pair(s[14], s[15]), pair(s[17], s[18])
+	if hour > 23 || minute > 59 || second > 59 {
 		return 0, false
 	}
 	ms, ok := fraction(s[19 : len(s)-1])
-	return ((days(year, month, day)*24+hour)*60+minute)*60_000 + second*1000 + ms, ok
+	return (((c.day*24+hour)*60+minute)*60+second)*1000 + ms, ok
+}
+
+func (c *clock) setDate(s string) bool {
+	year, month, day := digits(s[0:4]), digits(s[5:7]), digits(s[8:10])
+	if s[4] != '-' || s[7] != '-' || year < 0 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		return false
+	}
+	copy(c.date[:], s)
+	c.day = days(year, month, day)
+	return true
+}
+
+// pair is the number that two digits are, 100 or more where they are none.
+func pair(a, b byte) int64 {
+	a, b = a-'0', b-'0'
+	if a > 9 || b > 9 {
+		return 100
+	}
+	return int64(a)*10 + int64(b)
 }
 
 // fraction reads the milliseconds of ".123456".
 func fraction(s string) (int64, bool) {
-	if s == "" {
+	switch {
+	case s == "":
 		return 0, true
+	case len(s) == 4 && s[0] == '.' && s[1]-'0' <= 9:
+		if n := pair(s[2], s[3]); n < 100 {
+			return int64(s[1]-'0')*100 + n, true
+		}
 	}
 	if s[0] != '.' || len(s) < 2 || digits(s[1:]) < 0 {
 		return 0, false

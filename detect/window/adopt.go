@@ -12,35 +12,24 @@ func (e *Engine[P]) Adopt(old *Engine[P]) {
 	for _, s := range e.series {
 		series[[2]string{s.meta.ID, s.meta.Version}] = s
 	}
-	for _, t := range old.tables {
-		for _, g := range t.groups {
-			for w := g.windows; w != nil; {
-				next := w.next
-				if s := series[[2]string{w.series.meta.ID, w.series.meta.Version}]; s != nil {
-					_, changed := old.dirty[w]
-					e.adopt(w, s, changed)
-				} else if !e.cfg.Final {
-					e.gone[w.name()] = struct{}{}
-				}
-				w = next
-			}
+	old.windows.all(func(w *window[P]) {
+		if s := series[[2]string{w.series.meta.ID, w.series.meta.Version}]; s != nil {
+			_, changed := old.dirty[w]
+			e.adopt(w, s, changed)
+		} else if !e.cfg.Final {
+			e.gone[w.name()] = struct{}{}
 		}
-	}
+	})
 }
 
 // adopt moves a window to a series of this engine.
 func (e *Engine[P]) adopt(w *window[P], s *series[P], changed bool) {
 	w.forgetFold()
-	g := s.table.groups[w.group.key]
-	if g == nil {
-		g = s.table.newGroup(w.group.key, w.group.numbers)
-	}
-	w.series, w.group, w.next, w.waking = s, g, g.windows, false
-	g.windows = w
-	e.count++
-	s.idle.push(w, e.settled+s.checkAfter())
+	w.series, w.wakes = s, never
+	e.windows.add(w.hash(), w)
+	e.watch(w, w.newest())
 	if changed {
 		e.touch(w)
 	}
-	e.wake(w, w.wakeTime(e.watermark))
+	e.wake(w, e.wakeTime(w))
 }

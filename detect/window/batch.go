@@ -1,7 +1,7 @@
 package window
 
 import (
-	"hash/maphash"
+	"slices"
 
 	"github.com/crmwatch/crmwatch/rules"
 )
@@ -16,12 +16,12 @@ type Batch[P any] struct {
 }
 
 type item[P any] struct {
-	series, slot int32
-	keyEnd       int
-	numbers      uint64
-	at           int64
-	value        value
-	p            P
+	series, slot  int32
+	keyEnd        int
+	hash, numbers uint64
+	at            int64
+	value         value
+	p             P
 }
 
 // Reset empties the batch.
@@ -31,7 +31,6 @@ func (b *Batch[P]) Reset() { b.items, b.keys, b.Ungrouped = b.items[:0], b.keys[
 // group meet in one. It is safe for concurrent use.
 type Sharder[P any] struct {
 	engine *Engine[P]
-	seed   maphash.Seed
 	shards uint64
 	// pinned says that correlations over others group by something else than those,
 	// so that all of them must meet.
@@ -41,10 +40,10 @@ type Sharder[P any] struct {
 // NewSharder returns a sharder for so many engines, of which the one given is an
 // example.
 func NewSharder[P any](e *Engine[P], shards int) *Sharder[P] {
-	s := &Sharder[P]{engine: e, seed: maphash.MakeSeed(), shards: uint64(shards)}
+	s := &Sharder[P]{engine: e, shards: uint64(shards)}
 	for _, inner := range e.series {
 		for _, f := range inner.outer {
-			s.pinned = s.pinned || f.series.table != inner.table
+			s.pinned = s.pinned || !slices.Equal(f.series.correlation.GroupBy, inner.correlation.GroupBy)
 		}
 	}
 	return s
@@ -65,27 +64,30 @@ func (s *Sharder[P]) Match(batches []Batch[P], r *rules.Rule, rec *rules.Record,
 			b.Ungrouped++
 			continue
 		}
-		if n := s.shard(f.series, key[start:]); n != 0 {
+		hash := hashKey(key[start:])
+		if n := s.shard(f.series, hash); n != 0 {
 			b.keys = b.keys[:start]
 			b = &batches[n]
 			b.keys = append(b.keys, key[start:]...)
 		}
-		b.items = append(b.items, item[P]{int32(f.series.index), int32(f.slot), len(b.keys), numbers, at, f.series.valueOf(rec, in.Values), p})
+		b.items = append(b.items, item[P]{int32(f.series.index), int32(f.slot), len(b.keys), hash, numbers, at, f.series.valueOf(rec, in.Values), p})
 	}
 }
 
-func (s *Sharder[P]) shard(f *series[P], key []byte) uint64 {
+func (s *Sharder[P]) shard(f *series[P], hash uint64) uint64 {
 	if s.shards == 1 || s.pinned && (f.level > 0 || len(f.outer) > 0) {
 		return 0
 	}
-	return maphash.Bytes(s.seed, key) % s.shards
+	return hash >> 32 * s.shards >> 32
 }
 
 // Play takes in the matches of a batch.
 func (e *Engine[P]) Play(b *Batch[P]) {
 	start := 0
-	var last *window[P]
 	for i := range b.items {
+		if i%fetched == 0 {
+			e.fetch(b.items[i:min(i+fetched, len(b.items))])
+		}
 		it := &b.items[i]
 		key := b.keys[start:it.keyEnd]
 		start = it.keyEnd
@@ -94,25 +96,31 @@ func (e *Engine[P]) Play(b *Batch[P]) {
 			e.Late++
 			continue
 		}
-		last = e.windowBeside(last, s, key, it.numbers)
-		if last == nil {
+		w := e.window(s, it.hash, key, it.numbers, it.at)
+		if w == nil {
 			e.Refused++
 			continue
 		}
-		e.take(last, entry[P]{at: it.at, slots: 1 << it.slot, value: it.value, p: it.p})
+		e.take(w, entry[P]{at: it.at, slots: 1 << it.slot, value: it.value, p: it.p})
 	}
 	e.Ungrouped += b.Ungrouped
 }
 
-// windowBeside finds a window, which often is one of the group of the match
-// before.
-func (e *Engine[P]) windowBeside(last *window[P], s *series[P], key []byte, numbers uint64) *window[P] {
-	if last != nil && last.series != nil && last.series.table == s.table && last.group.key == string(key) {
-		for w := last.group.windows; w != nil; w = w.next {
-			if w.series == s {
-				return w
-			}
+// fetched is how many matches' windows are fetched into the processor's caches at
+// once.
+const fetched = 16
+
+// fetch touches the windows that matches are about to need. With many groups each
+// is far away in memory, and in a loop that does nothing else the processor waits
+// for several at once.
+func (e *Engine[P]) fetch(items []item[P]) {
+	var ws [fetched]*window[P]
+	for i := range items {
+		ws[i] = e.windows.glance(e.series[items[i].series].hashIn(items[i].hash))
+	}
+	for _, w := range ws {
+		if w != nil && w.head < len(w.entries) {
+			e.touched += w.entries[w.head].at
 		}
 	}
-	return e.window(s, key, numbers)
 }

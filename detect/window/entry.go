@@ -22,30 +22,31 @@ type inner[P any] struct {
 	evidence []P
 }
 
-// window is what one group keeps for one series.
+// window is what one group keeps for one series. What every match needs comes
+// first, to lie together in memory.
 type window[P any] struct {
 	series *series[P]
-	group  *group[P]
-	next   *window[P] // of the same group
-
 	// entries[head:] are kept, in the order of time whatever order they came in.
 	entries []entry[P]
 	head    int
+	key     key
 	// mask has the inputs seen since the window was new: a quick no.
 	mask uint64
 	// done is the time up to which instants were decided.
 	done int64
-	// wakes is when the window waits to be settled, if it is waking.
-	wakes  int64
-	waking bool
+	fold
+	old *sketch // what there was no room for, nil as long as there was
+
+	hits []hit // instants at which the condition holds, that may still change
+	runs []*run
+	// revoked are alerts that were withdrawn and may stand again.
+	revoked []revoked
+	// wakes is when the window waits to be settled, never where it does not.
+	wakes int64
+	// numbers are those of the group's values that were numbers in the first event.
+	numbers uint64
 	// held says that the window is being worked on while others are made.
 	held bool
-
-	fold
-	hits    []hit // instants at which the condition holds, that may still change
-	runs    []*run
-	revoked []revoked
-	old     *sketch // what there was no room for, nil as long as there was
 }
 
 // live are the entries that are kept.
@@ -55,7 +56,6 @@ func (w *window[P]) live() []entry[P] { return w.entries[w.head:] }
 // added where it is there already: an event that matches several inputs counts
 // once, with the slots of all.
 func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
-	w.trim(w.floor(e, e.settled), e)
 	if n.at < w.newest()-w.series.lateness && !e.cfg.Final {
 		e.Late++
 		return 0, false
@@ -153,12 +153,15 @@ func (e *Engine[P]) compare(a, b *entry[P]) int {
 // this time.
 func (w *window[P]) lateAt(at int64) bool { return at <= w.done && !w.series.early }
 
-// grow makes room for one more entry, by moving what is kept to the front where
-// that frees enough.
+// grow makes room for one more entry: by forgetting what is old, or by moving what
+// is kept to the front, where that frees enough.
 func (w *window[P]) grow(e *Engine[P]) {
-	n := len(w.entries)
-	switch {
-	case n < cap(w.entries):
+	if len(w.entries) < cap(w.entries) {
+		return
+	}
+	w.trim(w.floor(e, e.settled), e)
+	switch n := len(w.entries); {
+	case n < cap(w.entries): // all were old
 	case 2*w.head >= n && n > 0:
 		w.compact()
 	default:
@@ -202,20 +205,24 @@ func (w *window[P]) floor(e *Engine[P], watermark int64) int64 {
 }
 
 // first is the index of the first entry at this time or later.
-func (w *window[P]) first(at int64) int { return w.search(at, 0) }
+func (w *window[P]) first(at int64) int { return w.search(at, w.lo) }
 
 // behind is the index of the first entry that is later.
-func (w *window[P]) behind(at int64) int { return w.search(at, 1) }
+func (w *window[P]) behind(at int64) int { return w.search(at+1, w.hi) }
 
-// search finds the first entry at the time at or, with strict 1, behind it.
-func (w *window[P]) search(at, strict int64) int {
+// search finds the first entry at the time at or later. Most often this is a
+// guess, the end of the fold, or the end of all.
+func (w *window[P]) search(at int64, guess int) int {
 	lo, hi := w.head, len(w.entries)
-	if hi > lo && w.entries[hi-1].at-strict < at {
-		return hi // the newest is most often asked for
+	switch {
+	case lo == hi || w.entries[hi-1].at < at:
+		return hi
+	case guess > lo && guess < hi && w.entries[guess].at >= at && w.entries[guess-1].at < at:
+		return guess
 	}
 	for lo < hi {
 		mid := (lo + hi) / 2
-		if w.entries[mid].at-strict < at {
+		if w.entries[mid].at < at {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -244,7 +251,10 @@ func (w *window[P]) trim(floor int64, e *Engine[P]) {
 	if w.head == len(w.entries) || w.entries[w.head].at >= floor {
 		return
 	}
-	i := w.first(floor)
+	i := w.head + 1
+	for i < len(w.entries) && w.entries[i].at < floor {
+		i++
+	}
 	w.drop(i, e)
 	w.forgetHits(floor - w.series.span)
 }
@@ -272,7 +282,7 @@ func (e *Engine[P]) limit(w *window[P]) {
 		return
 	}
 	// What only waits to be looked at does not count.
-	w.trim(min(e.watermark-w.series.keep, w.nextInstant()-w.series.span), e)
+	w.trim(max(w.floor(e, e.settled), min(e.watermark-w.series.keep, w.nextInstant()-w.series.span)), e)
 	n := len(w.entries) - w.head
 	if n <= e.cfg.Entries {
 		return

@@ -2,42 +2,10 @@ package window
 
 import (
 	"encoding/binary"
-	"strings"
 
 	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/rules"
 )
-
-// table holds the groups of all series that group by the same: one look-up
-// serves them all.
-type table[P any] struct {
-	groups map[string]*group[P]
-	names  []string
-	spare  []*group[P]
-}
-
-// group is one combination of values with its windows.
-type group[P any] struct {
-	key     string
-	numbers uint64
-	windows *window[P]
-}
-
-// tableFor finds the table that a series can share, or makes one.
-func (e *Engine[P]) tableFor(s *series[P]) *table[P] {
-	names := []string{"rule"}
-	if s.correlation != nil {
-		names = s.correlation.GroupBy
-	}
-	for _, t := range e.tables {
-		if strings.Join(t.names, "\x00") == strings.Join(names, "\x00") {
-			return t
-		}
-	}
-	t := &table[P]{groups: map[string]*group[P]{}, names: names}
-	e.tables = append(e.tables, t)
-	return t
-}
 
 // groupKey appends the key of the record's group: the tenant and the values by
 // their lengths, so that no two groups have one key. It is false where a value
@@ -93,16 +61,18 @@ func innerValue(g *Group, fields []rules.Field, numeric bool) value {
 	return textValue(string(b))
 }
 
-// describe takes the group's key apart.
-func (w *window[P]) describe() Group {
-	g := Group{Key: w.group.key, Numbers: w.group.numbers}
-	rest := w.group.key
+// describe takes the group's key apart. The list of values is good until the next
+// call.
+func (e *Engine[P]) describe(w *window[P]) Group {
+	g := Group{Key: w.groupKey(), Numbers: w.numbers, Values: e.values[:0]}
+	rest := g.Key
 	g.Tenant, rest = cutText(rest)
 	for rest != "" {
 		var v string
 		v, rest = cutText(rest)
 		g.Values = append(g.Values, v)
 	}
+	e.values = g.Values
 	return g
 }
 
@@ -121,72 +91,4 @@ func uvarint(s string) (n, size int) {
 			return n, size
 		}
 	}
-}
-
-// window finds or makes the window of a group; nil where there is no room.
-func (e *Engine[P]) window(s *series[P], key []byte, numbers uint64) *window[P] {
-	t := s.table
-	g := t.groups[string(key)]
-	if g != nil {
-		for w := g.windows; w != nil; w = w.next {
-			if w.series == s {
-				return w
-			}
-		}
-	}
-	if e.count >= e.cfg.Groups && !e.evict() {
-		return nil
-	}
-	// The one that had to go may have been of this very group.
-	if g = t.groups[string(key)]; g == nil {
-		g = t.newGroup(string(key), numbers)
-	}
-	w := s.newWindow(g)
-	e.count++
-	s.idle.push(w, e.settled+s.checkAfter())
-	return w
-}
-
-func (t *table[P]) newGroup(key string, numbers uint64) *group[P] {
-	g := &group[P]{}
-	if n := len(t.spare); n > 0 {
-		g = t.spare[n-1]
-		t.spare = t.spare[:n-1]
-	}
-	*g = group[P]{key: key, numbers: numbers}
-	t.groups[key] = g
-	return g
-}
-
-func (s *series[P]) newWindow(g *group[P]) *window[P] {
-	w := &window[P]{}
-	if n := len(s.free); n > 0 {
-		w = s.free[n-1]
-		s.free = s.free[:n-1]
-	}
-	*w = window[P]{series: s, group: g, next: g.windows, done: beforeAll}
-	g.windows = w
-	return w
-}
-
-// release gives up a window, and its group with the last one.
-func (e *Engine[P]) release(w *window[P]) {
-	g := w.group
-	for at := &g.windows; *at != nil; at = &(*at).next {
-		if *at == w {
-			*at = w.next
-			break
-		}
-	}
-	w.forgetFold()
-	e.pool.give(w.entries)
-	if g.windows == nil {
-		delete(w.series.table.groups, g.key)
-		w.series.table.spare = append(w.series.table.spare, g)
-	}
-	e.forget(w)
-	e.count--
-	s := w.series
-	*w = window[P]{}
-	s.free = append(s.free, w)
 }

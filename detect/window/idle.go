@@ -1,9 +1,5 @@
 package window
 
-// patience is the part of the time a window is needed for after which it is
-// looked at again.
-const patience = 2
-
 // expire gives up windows that hold nothing any more.
 func (e *Engine[P]) expire() {
 	for _, s := range e.series {
@@ -12,14 +8,17 @@ func (e *Engine[P]) expire() {
 			if e.idle(w) {
 				e.release(w)
 			} else {
-				s.idle.push(w, e.watermark+s.checkAfter())
+				e.watch(w, w.newest())
 			}
 		}
 	}
 }
 
-// checkAfter is how long a window is left alone before it is looked at again.
-func (s *series[P]) checkAfter() int64 { return max(s.keep/patience, 1000) }
+// watch has a window looked at again when all it holds will be old, if nothing is
+// added. As each is put behind the others, one can wait as long again.
+func (e *Engine[P]) watch(w *window[P], newest int64) {
+	w.series.idle.push(w, max(newest, e.settled)+w.series.keep+1)
+}
 
 // idle forgets what is old and reports whether nothing is left.
 func (e *Engine[P]) idle(w *window[P]) bool {
@@ -30,7 +29,7 @@ func (e *Engine[P]) idle(w *window[P]) bool {
 		w.forgetFold()
 		w.old = nil
 	}
-	return w.head == len(w.entries) && len(w.runs) == 0 && len(w.revoked) == 0 && w.old == nil && !w.waking
+	return w.head == len(w.entries) && len(w.runs) == 0 && len(w.revoked) == 0 && w.old == nil && w.wakes == never
 }
 
 // glances is how many windows are looked at to make room for one.
@@ -51,11 +50,11 @@ func (e *Engine[P]) evict() bool {
 			if w.head < len(w.entries) {
 				e.Evicted++
 			}
-			w.waking = false
+			w.wakes = never
 			e.release(w)
 			return true
 		}
-		s.idle.push(w, e.watermark+s.checkAfter())
+		e.watch(w, w.newest())
 	}
 	return false
 }

@@ -23,7 +23,7 @@ func (q *queue[P]) push(at int64, w *window[P]) {
 // ready reports whether a window has to be settled at this watermark.
 func (q *queue[P]) ready(watermark int64) bool {
 	for len(*q) > 0 && (*q)[0].at <= watermark {
-		if top := (*q)[0]; top.w.waking && top.w.wakes == top.at {
+		if top := (*q)[0]; top.w.wakes == top.at {
 			return true
 		}
 		q.pop()

@@ -258,17 +258,19 @@ func (e *Engine[P]) closeRuns(w *window[P]) {
 }
 
 // wakeTime is when the window has to be settled next.
-func (w *window[P]) wakeTime(watermark int64) int64 {
+func (e *Engine[P]) wakeTime(w *window[P]) int64 {
 	at := int64(never)
 	if !w.series.early && len(w.entries)-w.head >= w.series.need && w.series.required&^w.mask == 0 {
-		at = w.nextInstant()
+		if at = w.nextInstant(); at > e.end {
+			at = never
+		}
 	}
 	for _, r := range w.runs {
 		switch {
 		case !r.closed:
 			at = min(at, r.last+w.series.suppress+1)
 		case r.stale:
-			at = min(at, watermark+1)
+			at = min(at, e.watermark+1)
 		}
 	}
 	return at
@@ -429,7 +431,7 @@ func (e *Engine[P]) giveUp(w *window[P], o *run) {
 	w.revoked = append(w.revoked, revoked{o.first, o.revision})
 	e.emit(w, o, func(a *Alert[P]) {
 		a.Revision, a.Closed, a.Withdrawn, a.ReplacedBy = o.revision, true, true, by
-		if len(a.Events) == 0 {
+		if len(a.Events) == 0 { // it rested on an inner instant, which is gone
 			a.Events = append(a.Events, e.removed...)
 		}
 	})
@@ -439,7 +441,7 @@ func (e *Engine[P]) giveUp(w *window[P], o *run) {
 func (e *Engine[P]) emit(w *window[P], r *run, set func(*Alert[P])) {
 	a := &e.alert
 	*a = Alert[P]{
-		Meta: w.series.meta, Correlation: w.series.correlation, Group: w.describe(), First: r.first, Last: r.last,
+		Meta: w.series.meta, Correlation: w.series.correlation, Group: e.describe(w), First: r.first, Last: r.last,
 		Measured: r.peak.value, Uncertainty: r.peak.uncertainty, Absorbed: r.absorbed, Events: a.Events[:0],
 	}
 	a.Begin = r.first
@@ -465,7 +467,7 @@ func (w *window[P]) supports(o *entry[P], r *run) bool {
 		return false
 	}
 	if r.withdrawn {
-		return true // there are no such instants any more: it is about what was near them
+		return o.slots&r.peak.with != 0 // no instant is left: what counted where most was measured
 	}
 	i, _ := slices.BinarySearchFunc(w.hits, max(o.at, r.first), compareHit)
 	for end := min(o.at+w.series.span, r.last); i < len(w.hits) && w.hits[i].at <= end; i++ {
@@ -502,18 +504,20 @@ func (e *Engine[P]) absorb(w *window[P], o *entry[P]) {
 func (e *Engine[P]) emitInstant(w *window[P], h hit) {
 	a := &e.alert
 	*a = Alert[P]{
-		Meta: w.series.meta, Correlation: w.series.correlation, Group: w.describe(), First: h.at, Last: h.at,
-		Measured: h.value, Uncertainty: h.uncertainty, Closed: true, Events: w.evidenceAt(h, a.Events[:0]),
+		Meta: w.series.meta, Correlation: w.series.correlation, Group: e.describe(w), First: h.at, Last: h.at,
+		Measured: h.value, Uncertainty: h.uncertainty, Closed: true, Events: e.evidenceAt(w, h, a.Events[:0]),
 	}
 	e.cfg.Emit(a)
 }
 
 // evidenceAt appends the events that make the condition hold at an instant.
-func (w *window[P]) evidenceAt(h hit, dst []P) []P {
-	chosen := w.chosen(h)
+func (e *Engine[P]) evidenceAt(w *window[P], h hit, dst []P) []P {
+	if w.series.ordered {
+		e.links = w.chosen(h, e.links[:0])
+	}
 	for i := w.first(h.at - w.series.span); i < len(w.entries) && w.entries[i].at <= h.at; i++ {
 		o := &w.entries[i]
-		if o.slots&h.with == 0 || w.series.numeric && o.value == (value{}) || w.series.ordered && !chosen(o) {
+		if o.slots&h.with == 0 || w.series.numeric && o.value == (value{}) || w.series.ordered && !linked(e.links, o.at, o.slots) {
 			continue
 		}
 		if o.inner == nil {
@@ -525,35 +529,35 @@ func (w *window[P]) evidenceAt(h hit, dst []P) []P {
 	return dst
 }
 
-// chosen says which entries are links of the chains that an ordered condition
-// holds by: of each input the earliest that is later than the link before.
-func (w *window[P]) chosen(h hit) func(*entry[P]) bool {
-	if !w.series.ordered {
-		return nil
-	}
-	type link struct {
-		slot int
-		at   int64
-	}
-	var links []link
+// link is an entry of a chain: the input that it is there for, and when.
+type link struct {
+	slot int
+	at   int64
+}
+
+// chosen appends the links of the chains that an ordered condition holds by: of
+// each input the earliest that is later than the link before.
+func (w *window[P]) chosen(h hit, links []link) []link {
 	for _, c := range w.series.clauses {
 		if c.With&^h.with != 0 {
 			continue
 		}
-		var chain []link
-		for i := w.first(h.at - w.series.span); i < len(w.entries) && w.entries[i].at <= h.at && len(chain) < len(c.slots); i++ {
-			next := c.slots[len(chain)]
-			if o := &w.entries[i]; o.slots&(1<<next) != 0 && (len(chain) == 0 || chain[len(chain)-1].at < o.at) {
-				chain = append(chain, link{next, o.at})
+		begin := len(links)
+		for i := w.first(h.at - w.series.span); i < len(w.entries) && w.entries[i].at <= h.at && len(links)-begin < len(c.slots); i++ {
+			next := c.slots[len(links)-begin]
+			if o := &w.entries[i]; o.slots&(1<<next) != 0 && (len(links) == begin || links[len(links)-1].at < o.at) {
+				links = append(links, link{next, o.at})
 			}
 		}
-		if len(chain) == len(c.slots) {
-			links = append(links, chain...)
+		if len(links)-begin < len(c.slots) {
+			links = links[:begin]
 		}
 	}
-	return func(o *entry[P]) bool {
-		return slices.ContainsFunc(links, func(l link) bool { return l.at == o.at && o.slots&(1<<l.slot) != 0 })
-	}
+	return links
+}
+
+func linked(links []link, at int64, slots uint64) bool {
+	return slices.ContainsFunc(links, func(l link) bool { return l.at == at && slots&(1<<l.slot) != 0 })
 }
 
 // pass gives an instant to a correlation over this one. The window must not be
@@ -565,7 +569,7 @@ func (e *Engine[P]) pass(w *window[P], f feed[P], h hit) {
 	if !ok {
 		return
 	}
-	n.inner.evidence = w.evidenceAt(h, nil)
+	n.inner.evidence = e.evidenceAt(w, h, nil)
 	e.take(outer, n)
 }
 
@@ -584,16 +588,16 @@ func (e *Engine[P]) withdraw(w *window[P], f feed[P], h hit) {
 // outer is the window of an outer correlation that an instant belongs to, and
 // its entry there.
 func (e *Engine[P]) outer(w *window[P], f feed[P], h hit) (*window[P], entry[P], bool) {
-	g := w.describe()
+	g := e.describe(w)
 	in := &f.series.inputs[f.slot]
 	key, numbers := innerKey(e.key[:0], &g, in.GroupBy)
 	e.key = key
-	outer := e.window(f.series, key, numbers)
+	outer := e.window(f.series, hashKey(key), key, numbers, h.at)
 	if outer == nil {
 		e.Refused++
 		return nil, entry[P]{}, false
 	}
-	n := entry[P]{at: h.at, slots: 1 << f.slot, inner: &inner[P]{key: w.group.key}}
+	n := entry[P]{at: h.at, slots: 1 << f.slot, inner: &inner[P]{key: g.Key}}
 	if len(in.Values) > 0 {
 		n.value = innerValue(&g, in.Values, f.series.numeric)
 	}

@@ -16,7 +16,6 @@ type series[P any] struct {
 	outer       []feed[P] // correlations that this one is an input of
 	index       int
 	level       int
-	table       *table[P]
 
 	kind    rules.Type
 	bounds  []rules.Bound
@@ -39,7 +38,6 @@ type series[P any] struct {
 	tally func() tally // nil where counting the entries is enough
 	spare []tally
 	idle  fifo[P] // windows in the order of when to look whether they are idle
-	free  []*window[P]
 }
 
 // clause is a way in which a temporal condition holds; slots are the inputs of

@@ -62,7 +62,7 @@ type Key struct {
 }
 
 func (w *window[P]) name() Key {
-	return Key{w.series.meta.ID, w.series.meta.Version, w.group.key}
+	return Key{w.series.meta.ID, w.series.meta.Version, w.groupKey()}
 }
 
 // Dirty is how many windows have changed since the last Saved.
@@ -118,7 +118,7 @@ func (e *Engine[P]) forget(w *window[P]) {
 }
 
 func (w *window[P]) save() (windowState[P], error) {
-	st := windowState[P]{Numbers: w.group.numbers, Done: w.done}
+	st := windowState[P]{Numbers: w.numbers, Done: w.done}
 	for i := range w.live() {
 		o := &w.live()[i]
 		es := entryState[P]{At: o.at, Slots: o.slots, Value: o.value, P: o.p}
@@ -171,7 +171,8 @@ func (e *Engine[P]) Restore(k Key, value []byte) error {
 		}
 		return nil
 	}
-	if w := e.existing(e.series[i], k.Group); w != nil {
+	key := []byte(k.Group)
+	if w := e.windows.find(e.series[i], e.series[i].hashIn(hashKey(key)), key); w != nil {
 		e.drop(w)
 	}
 	if value == nil {
@@ -181,12 +182,20 @@ func (e *Engine[P]) Restore(k Key, value []byte) error {
 	if err := json.Unmarshal(value, &st); err != nil {
 		return fmt.Errorf("decode window: %w", err)
 	}
-	w := e.window(e.series[i], []byte(k.Group), st.Numbers)
+	w := e.window(e.series[i], hashKey(key), key, st.Numbers, st.newest())
 	if w == nil {
 		e.Refused++
 		return nil
 	}
 	return e.fill(w, &st)
+}
+
+// newest is the time of the newest entry.
+func (st *windowState[P]) newest() int64 {
+	if n := len(st.Entries); n > 0 {
+		return st.Entries[n-1].At
+	}
+	return beforeAll
 }
 
 func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
@@ -223,25 +232,11 @@ func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
 	return nil
 }
 
-// existing is the window of a group, nil where there is none.
-func (e *Engine[P]) existing(s *series[P], group string) *window[P] {
-	g := s.table.groups[group]
-	if g == nil {
-		return nil
-	}
-	for w := g.windows; w != nil; w = w.next {
-		if w.series == s {
-			return w
-		}
-	}
-	return nil
-}
-
 // drop empties a window, so that it can be filled anew.
 func (e *Engine[P]) drop(w *window[P]) {
 	w.forgetFold()
 	e.pool.give(w.entries)
-	w.entries, w.head, w.mask, w.waking = nil, 0, 0, false
+	w.entries, w.head, w.mask, w.wakes = nil, 0, 0, never
 	w.hits, w.runs, w.revoked, w.old, w.done = nil, nil, nil, nil, beforeAll
 }
 

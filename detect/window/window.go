@@ -65,8 +65,9 @@ type Engine[P any] struct {
 	cfg    Config[P]
 	series []*series[P]
 	// feeds are what a rule's matches are measured by, by Rule.Index.
-	feeds  [][]feed[P]
-	tables []*table[P]
+	feeds   [][]feed[P]
+	windows table[P]
+	free    []*window[P] // windows that are of no group
 	// due are the windows that wait for the watermark, by how many correlations
 	// stand between them and the rules: a chain's inner ones come first.
 	due       []queue[P]
@@ -74,11 +75,14 @@ type Engine[P any] struct {
 	// settled is the watermark for which everything was decided: behind watermark
 	// while it advances.
 	settled int64
-	count   int                     // windows kept
+	end     int64                   // no instant after it is decided
 	turn    int                     // which series has to make room next
 	dirty   map[*window[P]]struct{} // windows that have changed since they were saved
 	gone    map[Key]struct{}
 	key     []byte
+	values  []string // of describe
+	links   []link   // of chosen
+	touched int64    // what fetch has read: without a use for it, it would not be read
 	pool    pool[P]
 	alert   Alert[P]
 	removed []P // what the inner instant rested on that was taken back last
@@ -114,7 +118,7 @@ func New[P any](cfg Config[P], set *rules.Set, groupBy rules.Field) *Engine[P] {
 	if cfg.Groups == 0 {
 		cfg.Groups = DefaultGroups
 	}
-	e := &Engine[P]{cfg: cfg, watermark: beforeAll, settled: beforeAll, dirty: map[*window[P]]struct{}{}, gone: map[Key]struct{}{}}
+	e := &Engine[P]{cfg: cfg, watermark: beforeAll, settled: beforeAll, end: never - 1, dirty: map[*window[P]]struct{}{}, gone: map[Key]struct{}{}}
 	e.feeds = make([][]feed[P], len(set.Rules()))
 	byCorrelation := map[*rules.Correlation]*series[P]{}
 	for _, c := range set.Correlations() {
@@ -149,7 +153,6 @@ func (e *Engine[P]) addSeries(s *series[P], inputs []rules.Input) *series[P] {
 	s.inputs = inputs
 	s.early = s.early && !e.cfg.Final
 	s.setTimes(&e.cfg)
-	s.table = e.tableFor(s)
 	e.series = append(e.series, s)
 	return s
 }
@@ -158,7 +161,7 @@ func (e *Engine[P]) addSeries(s *series[P], inputs []rules.Input) *series[P] {
 func (e *Engine[P]) Feeds(r *rules.Rule) bool { return len(e.feeds[r.Index]) > 0 }
 
 // Windows is the number of windows kept.
-func (e *Engine[P]) Windows() int { return e.count }
+func (e *Engine[P]) Windows() int { return e.windows.used }
 
 // Watermark is the time up to which everything is decided.
 func (e *Engine[P]) Watermark() int64 { return e.watermark }
@@ -178,7 +181,7 @@ func (e *Engine[P]) Match(r *rules.Rule, rec *rules.Record, tenant string, at in
 			e.Ungrouped++
 			continue
 		}
-		w := e.window(s, key, numbers)
+		w := e.window(s, hashKey(key), key, numbers, at)
 		if w == nil {
 			e.Refused++
 			continue
@@ -228,24 +231,25 @@ func (e *Engine[P]) Advance(t int64) {
 // saved. It comes after Restore.
 func (e *Engine[P]) Resume(watermark int64) {
 	e.watermark, e.settled = max(e.watermark, watermark), max(e.settled, watermark)
-	for _, t := range e.tables {
-		for _, g := range t.groups {
-			for w := g.windows; w != nil; w = w.next {
-				e.wake(w, w.wakeTime(watermark))
-			}
-		}
-	}
+	e.windows.all(func(w *window[P]) { e.wake(w, e.wakeTime(w)) })
 }
 
 // Close says that nothing comes any more. It tells what is still open.
-func (e *Engine[P]) Close() { e.Advance(never - 1) }
+func (e *Engine[P]) Close() { e.CloseAt(never - 1) }
+
+// CloseAt says that nothing is known of the time after t, and never will be: no
+// instant after it is decided. It tells what is still open.
+func (e *Engine[P]) CloseAt(t int64) {
+	e.end = t
+	e.Advance(never - 1)
+}
 
 // settle decides all instants of the window up to the watermark, and closes
 // runs that have ended.
 func (e *Engine[P]) settle(w *window[P]) {
-	w.waking = false
+	w.wakes = never
 	if !w.series.early {
-		for at := w.nextInstant(); at <= e.watermark; at = w.nextInstant() {
+		for at := w.nextInstant(); at <= min(e.watermark, e.end); at = w.nextInstant() {
 			w.done = at
 			e.touch(w)
 			e.decide(w, at)
@@ -253,17 +257,17 @@ func (e *Engine[P]) settle(w *window[P]) {
 	}
 	e.closeRuns(w)
 	w.trim(w.floor(e, e.watermark), e)
-	if at := w.wakeTime(e.watermark); at != never {
+	if at := e.wakeTime(w); at != never {
 		e.wake(w, at)
 	}
 }
 
 // wake has the window settled when the watermark has come to a time.
 func (e *Engine[P]) wake(w *window[P], at int64) {
-	if at == never || w.waking && w.wakes <= at {
+	if w.wakes <= at {
 		return
 	}
-	w.waking, w.wakes = true, at
+	w.wakes = at
 	e.due[w.series.level].push(at, w)
 }
 

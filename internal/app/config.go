@@ -92,6 +92,13 @@ type Detect struct {
 	Lateness time.Duration `yaml:"lateness"`
 }
 
+// engine is how the detector's engines work.
+func (d Detect) engine() detect.Config {
+	cfg := detect.DefaultConfig()
+	cfg.Lateness = d.Lateness
+	return cfg
+}
+
 // Alert is where alerts go; without a Slack token they are drawn on the terminal.
 type Alert struct {
 	Slack      Slack         `yaml:"slack"`

@@ -34,6 +34,8 @@ func TestEndToEnd(t *testing.T) {
 		{"ClickHouse comes late", storyLateClickHouse},
 		{"customers' data stays inside", storyCanaries},
 		{"the rules change", storyReload},
+		{"a backtest finds the same", storyBacktest},
+		{"a backtest of late events", storyBacktestOfLateEvents},
 	}
 	for kafka, start := range map[string]func(testing.TB) string{"apache": testkit.ApacheKafka, "embedded": testkit.Kafka} {
 		t.Run(kafka, func(t *testing.T) {
