@@ -63,6 +63,7 @@ func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
 	if w.old != nil && n.at < w.old.until {
 		if w.old.add(n.at, n.slots, n.value) {
 			w.mask |= n.slots
+			e.wake(w, e.wakeTime(w))
 		} else {
 			e.Late++
 		}

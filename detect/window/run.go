@@ -455,9 +455,10 @@ func (e *Engine[P]) emit(w *window[P], r *run, set func(*Alert[P])) {
 	e.cfg.Emit(a)
 }
 
-// evidenceCount is how many entries are kept of the time of the run.
+// evidenceCount is how many entries are kept of the time of the run, and of that
+// in which it may go on: so it is the same whenever what is old is forgotten.
 func (w *window[P]) evidenceCount(r *run) int {
-	return w.behind(r.last) - w.first(r.first-w.series.span)
+	return w.behind(r.last+w.series.suppress) - w.first(r.first-w.series.span)
 }
 
 // supports reports whether an entry is evidence of the run: whether it is in the
@@ -489,7 +490,7 @@ func (o *entry[P]) evidence() []P {
 // absorb adds an entry that is about to be forgotten to the runs it supports.
 func (e *Engine[P]) absorb(w *window[P], o *entry[P]) {
 	for _, r := range w.runs {
-		if o.at <= r.last && o.at >= r.first-w.series.span {
+		if o.at <= r.last+w.series.suppress && o.at >= r.first-w.series.span {
 			r.count++
 		}
 		if w.supports(o, r) {
