@@ -414,6 +414,29 @@ func TestWindowMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// A partition that has seen nothing but poison has come nowhere yet: what is
+// decided by the watermark waits for events.
+func TestNoSourcesIsNoWatermark(t *testing.T) {
+	set := load(t, anyExport, correlation("event_count", "gte: 2"))
+	en := NewEngine(DefaultConfig(), set, nobody{})
+	en.resume(&marker{Next: 7, Sources: sources{}, Codec: codecVersion})
+	got := apply(en, export("a", 0, 1), export("b", time.Minute, 1))
+	if len(got) != 1 || got[0].State != alert.Open {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A finding that is withdrawn says so, although none of its instants is left.
+func TestWithdrawnFindingIsTold(t *testing.T) {
+	set := load(t, anyExport, correlation("value_avg", "gte: 100, field: rows"))
+	en := NewEngine(DefaultConfig(), set, nobody{})
+	got := apply(en, export("a", 2*time.Minute, 100), export("b", 2*time.Hour, 1), export("late", time.Minute, 1))
+	got = newest(append(got, slices.Clone(en.Close())...))
+	if len(got) != 1 || got[0].State != alert.Withdrawn || got[0].Subject.Key != "zoho:7" {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A rule of one event that is suppressed by person need not read who it was, and
 // neither need any other rule.
 func TestSuppressionNeedsNoRuleThatReadsThePerson(t *testing.T) {

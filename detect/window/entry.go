@@ -1,6 +1,9 @@
 package window
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // entry is one event in a window. For a correlation over correlations it is an
 // instant of an inner one, and inner says which.
@@ -42,6 +45,8 @@ type window[P any] struct {
 	wakes int64
 	// numbers are those of the group's values that were numbers in the first event.
 	numbers uint64
+	// held says that the window is being worked on while others are made.
+	held bool
 }
 
 // live are the entries that are kept.
@@ -56,7 +61,9 @@ func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
 		return 0, false
 	}
 	if w.old != nil && n.at < w.old.until {
-		if !w.old.add(n.at, n.slots, n.value) {
+		if w.old.add(n.at, n.slots, n.value) {
+			w.mask |= n.slots
+		} else {
 			e.Late++
 		}
 		e.touch(w)
@@ -69,7 +76,7 @@ func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
 	}
 	for j := i - 1; j >= w.head && w.entries[j].at == n.at; j-- {
 		if o := &w.entries[j]; e.same(o, n) && o.value == n.value {
-			return j, w.again(j, n)
+			return j, w.again(j, n, e)
 		}
 	}
 	w.entries = w.entries[:len(w.entries)+1]
@@ -83,14 +90,16 @@ func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
 }
 
 // again takes in an event that is there already. Only inputs that were not seen
-// of it are news.
-func (w *window[P]) again(i int, n *entry[P]) (changed bool) {
+// of it are news, and other evidence of an inner correlation.
+func (w *window[P]) again(i int, n *entry[P], e *Engine[P]) (changed bool) {
 	o := &w.entries[i]
 	if n.inner != nil {
+		same := func(a, b P) bool { return e.cfg.Compare(a, b) == 0 }
+		changed = !slices.EqualFunc(o.inner.evidence, n.inner.evidence, same)
 		o.inner.evidence = n.inner.evidence
 	}
 	if o.slots|n.slots == o.slots {
-		return false
+		return changed
 	}
 	w.forgetFold()
 	o.slots |= n.slots
@@ -272,7 +281,8 @@ func (e *Engine[P]) limit(w *window[P]) {
 	if len(w.entries)-w.head <= e.cfg.Entries {
 		return
 	}
-	w.trim(w.floor(e, e.settled), e)
+	// What only waits to be looked at does not count.
+	w.trim(max(w.floor(e, e.settled), min(e.watermark-w.series.keep, w.nextInstant()-w.series.span)), e)
 	n := len(w.entries) - w.head
 	if n <= e.cfg.Entries {
 		return

@@ -46,7 +46,7 @@ func (e *Engine[P]) evict() bool {
 			continue
 		}
 		w := s.idle.pop()
-		if e.idle(w) || len(w.entries)-w.head <= 1 && len(w.runs) == 0 && w.old == nil {
+		if !w.held && (e.idle(w) || len(w.entries)-w.head <= 1 && len(w.runs) == 0 && w.old == nil) {
 			if w.head < len(w.entries) {
 				e.Evicted++
 			}

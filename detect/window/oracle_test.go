@@ -1,6 +1,7 @@
 package window_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -71,11 +72,14 @@ func (q *question) document() string {
 
 func (q *question) String() string { return fmt.Sprintf("%+v", *q) }
 
-// moment is an instant at which the oracle finds the condition to hold.
+// moment is an instant at which the oracle finds the condition to hold. An alert
+// is about all events of its windows; what an ordered correlation hands on are the
+// links of its chain.
 type moment struct {
 	at     int64
 	value  float64
 	events []int
+	links  []int
 }
 
 // moments are all instants of one user at which the condition holds, by brute
@@ -104,7 +108,7 @@ func (q *question) moments(samples []sample, user string) (found []moment) {
 			}
 		}
 		if value, events, ok := q.measure(in, at); ok {
-			found = append(found, moment{at, value, events})
+			found = append(found, moment{at, value, events, q.links(in, events)})
 		}
 	}
 	return found
@@ -212,6 +216,25 @@ func (q *question) orderedly(in []sample) (value float64, events []int, holds bo
 	return float64(len(q.seen(in))), idsOf(in), true
 }
 
+// links are the samples at the links of the chain that begins and goes on
+// earliest.
+func (q *question) links(in []sample, all []int) (ids []int) {
+	if q.kind != rules.TemporalOrdered {
+		return all
+	}
+	last := int64(math.MinInt64)
+	for _, r := range q.inputs {
+		i := slices.IndexFunc(in, func(s sample) bool { return s.at > last && strings.ContainsRune(s.kinds, r) })
+		last = in[i].at
+		for _, s := range in {
+			if s.at == last && strings.ContainsRune(s.kinds, r) {
+				ids = append(ids, s.id)
+			}
+		}
+	}
+	return ids
+}
+
 // seen are the inputs that occur.
 func (q *question) seen(in []sample) (seen string) {
 	for _, r := range q.inputs {
@@ -240,26 +263,61 @@ func idsOf(in []sample) (ids []int) {
 
 // alerts are the runs of moments, as lines.
 func (q *question) alerts(samples []sample) (lines []string) {
-	quiet := q.span
-	if q.suppress > 0 {
-		quiet = q.suppress
-	}
 	for _, user := range users(samples) {
-		found := q.moments(samples, user)
-		for len(found) > 0 {
-			n := 1
-			for n < len(found) && found[n].at-found[n-1].at <= quiet {
-				n++
-			}
-			peak, events := math.Inf(-1), []int{}
-			for _, m := range found[:n] {
-				peak = max(peak, m.value)
-				events = append(events, m.events...)
-			}
-			slices.Sort(events)
-			lines = append(lines, alertLine(user, found[0].at, found[n-1].at, peak, slices.Compact(events)))
-			found = found[n:]
+		lines = append(lines, runs(user, q.moments(samples, user), cmp.Or(q.suppress, q.span))...)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// runs are moments that are no further apart than the time of quiet, as lines.
+func runs(user string, found []moment, quiet int64) (lines []string) {
+	for len(found) > 0 {
+		n := 1
+		for n < len(found) && found[n].at-found[n-1].at <= quiet {
+			n++
 		}
+		peak, events := math.Inf(-1), []int{}
+		for _, m := range found[:n] {
+			peak = max(peak, m.value)
+			events = append(events, m.events...)
+		}
+		slices.Sort(events)
+		lines = append(lines, alertLine(user, found[0].at, found[n-1].at, peak, slices.Compact(events)))
+		found = found[n:]
+	}
+	return lines
+}
+
+// chain is a count of the moments of another correlation.
+type chain struct {
+	inner question
+	limit int
+	span  int64
+}
+
+func (c *chain) document() string {
+	return c.inner.document() + fmt.Sprintf("---\ntitle: c2\nid: 22222222-2222-4222-8222-222222222222\nname: c2\ncorrelation:\n  type: event_count\n  rules: [c1]\n  group-by: [u]\n  timespan: %ds\n  condition: {gte: %d}\n", c.span, c.limit)
+}
+
+// alerts are those of the outer correlation, as lines.
+func (c *chain) alerts(samples []sample) (lines []string) {
+	for _, user := range users(samples) {
+		var outer []moment
+		inner := c.inner.moments(samples, user)
+		for _, m := range inner {
+			o := moment{at: m.at}
+			for _, other := range inner {
+				if other.at >= m.at-c.span && other.at <= m.at {
+					o.value++
+					o.events = append(o.events, other.links...)
+				}
+			}
+			if int(o.value) >= c.limit {
+				outer = append(outer, o)
+			}
+		}
+		lines = append(lines, runs(user, outer, c.span)...)
 	}
 	slices.Sort(lines)
 	return lines

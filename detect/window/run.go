@@ -22,8 +22,8 @@ type run struct {
 	// past the peak of those.
 	frozen int64
 	past   hit
-	// absorbed is the evidence of the entries that were forgotten, count their
-	// number.
+	// absorbed is the evidence of the entries that were forgotten, count how many in
+	// the time of the run were.
 	absorbed any
 	count    int
 
@@ -169,13 +169,13 @@ func (e *Engine[P]) extend(w *window[P], h hit) {
 		case h.at <= r.last+w.series.suppress:
 			r.last = max(r.last, h.at)
 			r.raise(h)
-			e.tell(w, r, false)
+			e.tell(w, r, e.settled, false)
 			return
 		}
 	}
 	r := &run{first: h.at, last: h.at, peak: h, frozen: beforeAll}
 	w.runs = append(w.runs, r)
-	e.tell(w, r, false)
+	e.tell(w, r, e.settled, false)
 }
 
 // runAt is the run that an instant lies within, nil where there is none.
@@ -196,9 +196,10 @@ func (r *run) raise(h hit) {
 
 // tell tells of a run what was not told yet, if it is worth it: not each event,
 // but the beginning, twice as much evidence, a quarter of the timespan, the end.
-// Under Final there is nothing to tell before the end.
-func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
-	ended := e.watermark > r.last+w.series.suppress
+// Under Final there is nothing to tell before the end. What is decided while the
+// watermark advances may be followed by more, so it has come to now only.
+func (e *Engine[P]) tell(w *window[P], r *run, now int64, must bool) {
+	ended := now > r.last+w.series.suppress
 	must = must || ended && !r.closed
 	r.stale, r.closed = true, ended
 	switch {
@@ -209,7 +210,7 @@ func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
 		}
 	case !must:
 		// What comes late comes in numbers: it is told when time goes on.
-		e.wake(w, e.watermark+1)
+		e.wake(w, now+1)
 	}
 	if r.told && !must && !w.worthTelling(r) {
 		return
@@ -221,7 +222,7 @@ func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
 		} else {
 			r.revision = w.revive(r.first)
 		}
-		r.told, r.toldAt, r.counted = true, r.last, r.count+len(a.Events)
+		r.told, r.toldAt, r.counted = true, r.last, r.count+w.evidenceCount(r)
 		a.Revision, a.Closed, a.Replaces = r.revision, r.closed, r.replaces
 	})
 }
@@ -251,7 +252,7 @@ func (e *Engine[P]) closeRuns(w *window[P]) {
 	for _, r := range w.runs {
 		if e.watermark > r.last+w.series.suppress && (!r.closed || r.stale) {
 			e.touch(w)
-			e.tell(w, r, true)
+			e.tell(w, r, e.watermark, true)
 		}
 	}
 }
@@ -285,7 +286,7 @@ func (e *Engine[P]) reconsider(w *window[P], at int64) {
 	changed := false
 	for x := at; x <= end; x = w.instantAfter(x) {
 		if !w.instant(x) {
-			continue
+			continue // an entry was taken out
 		}
 		m, holds := w.judge(x)
 		if w.series.early {
@@ -293,9 +294,21 @@ func (e *Engine[P]) reconsider(w *window[P], at int64) {
 		}
 		changed = e.revise(w, hit{x, m}, holds) || changed
 	}
+	changed = e.missing(w, at, end) || changed
 	if changed && w.series.alerts {
 		e.rebuild(w, at, end)
 	}
+}
+
+// missing takes back the instants of an entry that was taken out.
+func (e *Engine[P]) missing(w *window[P], at, end int64) (changed bool) {
+	if at <= end && !w.instant(at) {
+		changed = e.revise(w, hit{at: at}, false)
+	}
+	if x := at + w.series.span; w.series.forward && x <= end && !w.instant(x) {
+		changed = e.revise(w, hit{at: x}, false) || changed
+	}
+	return changed
 }
 
 // instant reports whether the window is decided at this time.
@@ -365,7 +378,7 @@ func (e *Engine[P]) rebuild(w *window[P], from, to int64) {
 	for _, r := range w.runs {
 		same := func(o *run) bool { return o.first == r.first && o.last == r.last }
 		if r.first <= to && from <= r.last || !slices.ContainsFunc(old, same) {
-			e.tell(w, r, len(r.replaces) > 0 && !r.told)
+			e.tell(w, r, e.settled, len(r.replaces) > 0 && !r.told)
 		}
 	}
 }
@@ -442,7 +455,7 @@ func (e *Engine[P]) emit(w *window[P], r *run, set func(*Alert[P])) {
 	e.cfg.Emit(a)
 }
 
-// evidenceCount is about how many entries support the run.
+// evidenceCount is how many entries are kept of the time of the run.
 func (w *window[P]) evidenceCount(r *run) int {
 	return w.behind(r.last) - w.first(r.first-w.series.span)
 }
@@ -476,10 +489,12 @@ func (o *entry[P]) evidence() []P {
 // absorb adds an entry that is about to be forgotten to the runs it supports.
 func (e *Engine[P]) absorb(w *window[P], o *entry[P]) {
 	for _, r := range w.runs {
+		if o.at <= r.last && o.at >= r.first-w.series.span {
+			r.count++
+		}
 		if w.supports(o, r) {
 			for _, p := range o.evidence() {
 				r.absorbed = e.cfg.Absorb(r.absorbed, p)
-				r.count++
 			}
 		}
 	}
@@ -545,8 +560,11 @@ func linked(links []link, at int64, slots uint64) bool {
 	return slices.ContainsFunc(links, func(l link) bool { return l.at == at && slots&(1<<l.slot) != 0 })
 }
 
-// pass gives an instant to a correlation over this one.
+// pass gives an instant to a correlation over this one. The window must not be
+// evicted to make room for that one's.
 func (e *Engine[P]) pass(w *window[P], f feed[P], h hit) {
+	w.held = true
+	defer func() { w.held = false }()
 	outer, n, ok := e.outer(w, f, h)
 	if !ok {
 		return
@@ -557,6 +575,8 @@ func (e *Engine[P]) pass(w *window[P], f feed[P], h hit) {
 
 // withdraw takes an instant back that does not hold any more.
 func (e *Engine[P]) withdraw(w *window[P], f feed[P], h hit) {
+	w.held = true
+	defer func() { w.held = false }()
 	outer, n, ok := e.outer(w, f, h)
 	if ok && outer.remove(&n, e) {
 		e.removed = n.inner.evidence

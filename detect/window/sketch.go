@@ -37,8 +37,8 @@ type sketch struct {
 	// the time wholeFrom on and the entries up to the time upto. wide has the bucket
 	// before them, too. They are made anew when the first bucket changes, and added
 	// to in between.
-	whole, wide     *bucket
-	wholeFrom, upto int64
+	whole, wide               *bucket
+	wideFrom, wholeFrom, upto int64
 }
 
 // bucket is what was counted of the time [start, start+width). Where numbers are
@@ -187,7 +187,7 @@ type joined struct {
 
 // gather adds up the buckets that lie in a window.
 func (k *sketch) gather(from int64) joined {
-	j := joined{part: &bucket{}, from: k.until}
+	j := joined{part: &bucket{start: never}, from: k.until}
 	for _, b := range k.buckets {
 		switch {
 		case min(b.start+k.width-1, k.last) < from:
@@ -316,7 +316,7 @@ func (w *window[P]) entriesBetween(after, until int64, fn func(v value)) {
 // refresh brings the sketches of all that is in the window up to the instant
 // that is decided.
 func (k *sketch) refresh(j *joined, at int64, entries func(after, until int64, fn func(v value))) {
-	if k.wholeFrom != j.from || at < k.upto {
+	if k.wholeFrom != j.from || k.wideFrom != j.part.start || at < k.upto {
 		k.whole, k.wide = k.newBucket(0), k.newBucket(0)
 		for _, b := range k.buckets {
 			if b.start >= j.from {
@@ -327,7 +327,7 @@ func (k *sketch) refresh(j *joined, at int64, entries func(after, until int64, f
 		if j.part.n > 0 {
 			k.wide.merge(j.part)
 		}
-		k.wholeFrom, k.upto = j.from, k.until-1
+		k.wideFrom, k.wholeFrom, k.upto = j.part.start, j.from, k.until-1
 	}
 	entries(k.upto, at, func(v value) {
 		k.addTo(k.whole, v)

@@ -47,7 +47,8 @@ type Config[P any] struct {
 	// before it. Under Final it is the watermark alone that tells.
 	Lateness time.Duration
 	// Entries is how many entries a window keeps one by one; what is more is
-	// counted by sketches, with an error that the alert states.
+	// counted by sketches, with an error that the alert states. What is in a sketch
+	// is not told apart any more: repeated there, an event counts again.
 	Entries int
 	// Groups is how many windows the engine keeps at most.
 	Groups int
