@@ -200,13 +200,13 @@ func (st *windowState[P]) newest() int64 {
 
 func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
 	w.done = st.Done
+	w.entries = e.pool.take(len(st.Entries))
 	for _, es := range st.Entries {
 		n := entry[P]{at: es.At, slots: es.Slots, value: es.Value, p: es.P}
 		if es.Inner != "" {
 			n.inner = &inner[P]{es.Inner, es.Evidence}
 		}
 		w.mask |= n.slots
-		w.grow(e)
 		w.entries = append(w.entries, n)
 	}
 	for _, h := range st.Hits {
