@@ -75,8 +75,8 @@ func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
 	for i > w.head && e.after(&w.entries[i-1], n) {
 		i--
 	}
-	for j := i - 1; j >= w.head && w.entries[j].at == n.at; j-- {
-		if o := &w.entries[j]; e.same(o, n) && o.value == n.value {
+	for j := i - 1; j >= w.head && w.entries[j].at == n.at && e.same(&w.entries[j], n); j-- {
+		if w.entries[j].value == n.value {
 			return j, w.again(j, n, e)
 		}
 	}

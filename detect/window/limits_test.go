@@ -1,6 +1,7 @@
 package window_test
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 	"time"
@@ -133,5 +134,23 @@ func TestLateIsCounted(t *testing.T) {
 	}
 	if got := w.standing(); len(got) != 2 {
 		t.Errorf("%v", got)
+	}
+}
+
+// A log whose times are whole days has all its events at one instant: what one of
+// them costs must not grow with their number.
+func TestManyAtOneInstant(t *testing.T) {
+	compared := 0
+	q := count(1000)
+	w := newWatch(load(t, q.document()), window.Config[int]{
+		Lateness: time.Hour, Entries: 1 << 30,
+		Compare: func(a, b int) int { compared++; return cmp.Compare(a, b) },
+	})
+	const n = 5000
+	for i := range n {
+		w.take(sample{id: i, at: 100, kinds: "a", user: "u"})
+	}
+	if compared > 4*n {
+		t.Errorf("%d comparisons for %d events", compared, n)
 	}
 }

@@ -62,7 +62,9 @@ type failer interface {
 
 func newWatch(set *rules.Set, cfg window.Config[int]) *watch {
 	w := &watch{set: set, matcher: set.Matcher(), clock: -1 << 40}
-	cfg.Compare = cmp.Compare[int]
+	if cfg.Compare == nil {
+		cfg.Compare = cmp.Compare[int]
+	}
 	cfg.Emit = func(a *window.Alert[int]) { w.told = append(w.told, tellOf(a)) }
 	cfg.Absorb = func(sum any, id int) any {
 		ids, _ := sum.([]int)

@@ -204,6 +204,7 @@ func (a *App) detector() *detect.Detector {
 		Events: a.Bus.Group(k.topic(topicEvents), k.topic(groupDetect)), State: a.Bus.Table(k.topic(topicState)),
 		Findings: a.Bus.Writer(k.topic(topicAlerts)), Dead: a.Bus.Writer(k.topic(topicDead)),
 		Rules: a.Rules.Current, People: a.Book, Logger: a.Logger.With("stage", "detect"), Metrics: a.Registry, Now: a.Now,
+		Limit: a.health.limit,
 	})
 }
 

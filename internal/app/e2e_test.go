@@ -281,7 +281,7 @@ func (w *world) operations(t *testing.T, l *life) {
 		t.Errorf("/healthz: %d %q", code, text)
 	}
 	code, text := l.ask(t, "GET", "/readyz", "")
-	if want := `{"components":{"clickhouse":"ok","kafka":"ok","roster":"ok","rules":"ok"},"ready":true}`; code != 200 || strings.TrimSpace(text) != want {
+	if want := `{"components":{"clickhouse":"ok","kafka":"ok","roster":"ok","rules":"ok","windows":"ok"},"ready":true}`; code != 200 || strings.TrimSpace(text) != want {
 		t.Errorf("/readyz: %d %s", code, text)
 	}
 	code, text = l.ask(t, "GET", "/metrics", "")
