@@ -39,7 +39,7 @@ func (s *series[P]) valueOf(rec *rules.Record, fields []rules.Field) value {
 	var b []byte
 	for _, f := range fields {
 		v := &rec.Values[f]
-		if v.Kind == event.Absent || v.Kind == event.Null {
+		if v.Kind == event.Absent || v.Kind == event.Null || v.Kind == event.List {
 			return value{}
 		}
 		b = appendText(b, v)
@@ -47,7 +47,8 @@ func (s *series[P]) valueOf(rec *rules.Record, fields []rules.Field) value {
 	return textValue(string(b))
 }
 
-// textOf is a field's value as a text to be counted.
+// textOf is a field's value as a text to be counted. A list is no one value, as it
+// is none to group by.
 func textOf(v *event.Value) value {
 	switch v.Kind {
 	case event.String:
@@ -55,14 +56,8 @@ func textOf(v *event.Value) value {
 	case event.Int:
 		var b [20]byte
 		return textValue(string(strconv.AppendInt(b[:0], v.Int, 10)))
-	case event.Absent, event.Null:
+	case event.Absent, event.Null, event.List:
 		return value{}
-	case event.List:
-		var b []byte
-		for i := range *v.List {
-			b = appendText(b, &(*v.List)[i])
-		}
-		return textValue(string(b))
 	default:
 		return textValue(v.Text())
 	}
@@ -88,7 +83,8 @@ func textValue(s string) value {
 	return value{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}
 }
 
-// numberValue reads a number, or a text that is written as one.
+// numberValue reads a number, or a text that is written as one, as comparisons in
+// rules do: one with spaces around it is none.
 func numberValue(v *event.Value) value {
 	switch v.Kind {
 	case event.Int:
@@ -103,7 +99,6 @@ func numberValue(v *event.Value) value {
 }
 
 func parseNumber(s string) value {
-	s = strings.TrimSpace(s)
 	if s == "" || strings.Trim(s, "0123456789+-.eE") != "" {
 		return value{}
 	}
