@@ -83,8 +83,7 @@ func textValue(s string) value {
 	return value{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}
 }
 
-// numberValue reads a number, or a text that is written as one, as comparisons in
-// rules do: one with spaces around it is none.
+// numberValue reads a number, or a text that is written as one.
 func numberValue(v *event.Value) value {
 	switch v.Kind {
 	case event.Int:
@@ -99,6 +98,7 @@ func numberValue(v *event.Value) value {
 }
 
 func parseNumber(s string) value {
+	s = strings.TrimSpace(s)
 	if s == "" || strings.Trim(s, "0123456789+-.eE") != "" {
 		return value{}
 	}

@@ -203,7 +203,11 @@ func (c *correlation) measure(e *entry, get func(name string) field) {
 		e.value = strings.Join(parts, ",")
 	}
 	if f := get(c.field[0]); len(f.values) == 1 && !f.array {
-		e.number, e.isNum = number(f.values[0])
+		v := f.values[0]
+		if s, ok := v.(string); ok {
+			v = strings.TrimSpace(s) // as SQLite's casts and pySigma's backend do
+		}
+		e.number, e.isNum = number(v)
 	}
 }
 
