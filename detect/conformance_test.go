@@ -27,6 +27,7 @@ func byReference(c *conformance.Case) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.ID = c.ID
 	matches, err := r.Run(c.Lines)
 	var lines []string
 	for _, m := range matches {
@@ -91,7 +92,7 @@ type line struct {
 // byEngine runs a case through the engine, as "crmwatch rules eval" does.
 func byEngine(c *conformance.Case) ([]string, error) {
 	cfg := eval.DefaultConfig()
-	cfg.Rules, cfg.Every, cfg.Lateness = c.FS(), true, 365*24*time.Hour
+	cfg.Rules, cfg.IDField, cfg.Every, cfg.Lateness = c.FS(), c.ID, true, 365*24*time.Hour
 	set, schema, err := cfg.Load()
 	if err != nil {
 		return nil, err

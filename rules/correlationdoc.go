@@ -179,7 +179,7 @@ func (p *parser) boundsComplete(c *correlationDoc, n *yaml.Node, entries []entry
 	case !c.typ.valued() && field != nil:
 		p.problem(field, "condition of %s has a \"field\", which only the value types have; take it out, or write value_count", c.typ)
 	case c.typ == TemporalOrdered && slices.ContainsFunc(c.bounds, func(b Bound) bool { return b.Op != GT && b.Op != GTE }):
-		p.problem(n, "condition of temporal_ordered may only say gt or gte: how many of the rules, from the first on, must follow each other")
+		p.problem(n, "condition of temporal_ordered may only say gt or gte: how many of the rules, whichever, must follow each other in their order")
 	}
 }
 

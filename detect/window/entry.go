@@ -63,7 +63,7 @@ func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
 	if w.old != nil && n.at < w.old.until {
 		if w.old.add(n.at, n.slots, n.value) {
 			w.mask |= n.slots
-			e.wake(w, e.wakeTime(w))
+			e.wake(w, e.wakeTime(w)) // it may be what was missing for the instants that wait
 		} else {
 			e.Late++
 		}
@@ -155,12 +155,14 @@ func (e *Engine[P]) compare(a, b *entry[P]) int {
 func (w *window[P]) lateAt(at int64) bool { return at <= w.done && !w.series.early }
 
 // grow makes room for one more entry: by forgetting what is old, or by moving what
-// is kept to the front, where that frees enough.
+// is kept to the front, where that frees enough. What is forgotten when there is no
+// room depends on how much there was, which a window that was restored does not
+// know; so where alerts are amended, what is old is always forgotten.
 func (w *window[P]) grow(e *Engine[P]) {
-	if len(w.entries) < cap(w.entries) {
-		return
+	full := len(w.entries) == cap(w.entries)
+	if full || !e.cfg.Final {
+		w.trim(w.floor(e, e.settled), e)
 	}
-	w.trim(w.floor(e, e.settled), e)
 	switch n := len(w.entries); {
 	case n < cap(w.entries): // all were old
 	case 2*w.head >= n && n > 0:

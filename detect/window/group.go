@@ -9,15 +9,16 @@ import (
 
 // groupKey appends the key of the record's group: the tenant and the values by
 // their lengths, so that no two groups have one key. It is false where a value
-// is missing: such a record belongs to no group. 7 and "7" are one group; upper
-// and lower case differ, as they do in the ids of CRMs.
+// is missing, or is a list, which is no one value: such a record belongs to no
+// group. 7 and "7" are one group; upper and lower case differ, as they do in the
+// ids of CRMs.
 func groupKey(b []byte, tenant string, rec *rules.Record, fields []rules.Field) (key []byte, numbers uint64, ok bool) {
 	b = binary.AppendUvarint(b, uint64(len(tenant)))
 	b = append(b, tenant...)
 	for i, f := range fields {
 		v := &rec.Values[f]
 		switch v.Kind {
-		case event.Absent, event.Null:
+		case event.Absent, event.Null, event.List:
 			return b, 0, false
 		case event.String:
 			b = binary.AppendUvarint(b, uint64(len(v.Str)))

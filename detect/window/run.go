@@ -22,18 +22,16 @@ type run struct {
 	// past the peak of those.
 	frozen int64
 	past   hit
-	// absorbed is the evidence of the entries that were forgotten, count how many in
-	// the time of the run were.
+	// absorbed is the evidence of the entries that were forgotten.
 	absorbed any
-	count    int
 
 	told      bool
 	withdrawn bool
 	stale     bool // something happened that was not told yet
 	closed    bool
 	revision  int
-	toldAt    int64 // the last instant that was told of
-	counted   int   // the evidence that was told of
+	toldAt    int64   // the last instant that was told of
+	toldPeak  float64 // what was told that was measured
 	replaces  []int64
 }
 
@@ -195,7 +193,7 @@ func (r *run) raise(h hit) {
 }
 
 // tell tells of a run what was not told yet, if it is worth it: not each event,
-// but the beginning, twice as much evidence, a quarter of the timespan, the end.
+// but the beginning, twice as much measured, a quarter of the timespan, the end.
 // Under Final there is nothing to tell before the end. What is decided while the
 // watermark advances may be followed by more, so it has come to now only.
 func (e *Engine[P]) tell(w *window[P], r *run, now int64, must bool) {
@@ -222,7 +220,7 @@ func (e *Engine[P]) tell(w *window[P], r *run, now int64, must bool) {
 		} else {
 			r.revision = w.revive(r.first)
 		}
-		r.told, r.toldAt, r.counted = true, r.last, r.count+w.evidenceCount(r)
+		r.told, r.toldAt, r.toldPeak = true, r.last, r.peak.value
 		a.Revision, a.Closed, a.Replaces = r.revision, r.closed, r.replaces
 	})
 }
@@ -243,7 +241,7 @@ const minute = 60_000
 
 // worthTelling reports whether much has happened since a run was told of.
 func (w *window[P]) worthTelling(r *run) bool {
-	return r.last >= r.toldAt+max(w.series.span/4, minute) || r.count+w.evidenceCount(r) >= 2*r.counted
+	return r.last >= r.toldAt+max(w.series.span/4, minute) || r.peak.value > r.toldPeak && r.peak.value >= 2*r.toldPeak
 }
 
 // closeRuns tells the end of runs that have been quiet for long enough, and what
@@ -408,8 +406,8 @@ func (r *run) inherit(old []*run) {
 	for _, o := range old {
 		switch {
 		case o.first == r.first:
-			r.told, r.revision, r.toldAt, r.counted = o.told, o.revision, o.toldAt, o.counted
-			r.absorbed, r.count, r.closed, r.stale = o.absorbed, o.count, o.closed, o.stale
+			r.told, r.revision, r.toldAt, r.toldPeak = o.told, o.revision, o.toldAt, o.toldPeak
+			r.absorbed, r.closed, r.stale = o.absorbed, o.closed, o.stale
 			r.replaces = append(r.replaces, o.replaces...)
 		case o.told && o.first >= r.first && o.first <= r.last:
 			r.replaces = append(r.replaces, o.first)
@@ -455,12 +453,6 @@ func (e *Engine[P]) emit(w *window[P], r *run, set func(*Alert[P])) {
 	e.cfg.Emit(a)
 }
 
-// evidenceCount is how many entries are kept of the time of the run, and of that
-// in which it may go on: so it is the same whenever what is old is forgotten.
-func (w *window[P]) evidenceCount(r *run) int {
-	return w.behind(r.last+w.series.suppress) - w.first(r.first-w.series.span)
-}
-
 // supports reports whether an entry is evidence of the run: whether it is in the
 // window of one of its instants and contributes there.
 func (w *window[P]) supports(o *entry[P], r *run) bool {
@@ -490,9 +482,6 @@ func (o *entry[P]) evidence() []P {
 // absorb adds an entry that is about to be forgotten to the runs it supports.
 func (e *Engine[P]) absorb(w *window[P], o *entry[P]) {
 	for _, r := range w.runs {
-		if o.at <= r.last+w.series.suppress && o.at >= r.first-w.series.span {
-			r.count++
-		}
 		if w.supports(o, r) {
 			for _, p := range o.evidence() {
 				r.absorbed = e.cfg.Absorb(r.absorbed, p)

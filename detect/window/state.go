@@ -40,13 +40,12 @@ type runState struct {
 	Frozen   int64           `json:"z"`
 	Past     hitState        `json:"y,omitzero"`
 	Absorbed json.RawMessage `json:"a,omitempty"`
-	Count    int             `json:"c,omitempty"`
 	Told     bool            `json:"o,omitempty"`
 	Stale    bool            `json:"st,omitempty"`
 	Closed   bool            `json:"x,omitempty"`
 	Revision int             `json:"n,omitempty"`
 	ToldAt   int64           `json:"ta,omitempty"`
-	Counted  int             `json:"tc,omitempty"`
+	ToldPeak float64         `json:"tp,omitempty"`
 	Replaces []int64         `json:"rs,omitempty"`
 }
 
@@ -151,8 +150,8 @@ func (h hitState) hit() hit { return hit{h.At, measure{h.Value, h.Uncertainty, h
 
 func (r *run) save() runState {
 	st := runState{
-		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Past: r.past.save(), Count: r.count, Told: r.told, Stale: r.stale, Closed: r.closed,
-		Revision: r.revision, ToldAt: r.toldAt, Counted: r.counted, Replaces: r.replaces,
+		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Past: r.past.save(), Told: r.told, Stale: r.stale, Closed: r.closed,
+		Revision: r.revision, ToldAt: r.toldAt, ToldPeak: r.toldPeak, Replaces: r.replaces,
 	}
 	if r.absorbed != nil {
 		st.Absorbed, _ = json.Marshal(r.absorbed) // plain data, see Config.Absorb
@@ -200,13 +199,13 @@ func (st *windowState[P]) newest() int64 {
 
 func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
 	w.done = st.Done
+	w.entries = e.pool.take(len(st.Entries))
 	for _, es := range st.Entries {
 		n := entry[P]{at: es.At, slots: es.Slots, value: es.Value, p: es.P}
 		if es.Inner != "" {
 			n.inner = &inner[P]{es.Inner, es.Evidence}
 		}
 		w.mask |= n.slots
-		w.grow(e)
 		w.entries = append(w.entries, n)
 	}
 	for _, h := range st.Hits {
@@ -242,8 +241,8 @@ func (e *Engine[P]) drop(w *window[P]) {
 
 func (e *Engine[P]) run(st runState) (*run, error) {
 	r := &run{
-		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, past: st.Past.hit(), count: st.Count, told: st.Told, stale: st.Stale, closed: st.Closed,
-		revision: st.Revision, toldAt: st.ToldAt, counted: st.Counted, replaces: st.Replaces,
+		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, past: st.Past.hit(), told: st.Told, stale: st.Stale, closed: st.Closed,
+		revision: st.Revision, toldAt: st.ToldAt, toldPeak: st.ToldPeak, replaces: st.Replaces,
 	}
 	if st.Absorbed != nil {
 		var err error

@@ -39,7 +39,7 @@ func (s *series[P]) valueOf(rec *rules.Record, fields []rules.Field) value {
 	var b []byte
 	for _, f := range fields {
 		v := &rec.Values[f]
-		if v.Kind == event.Absent || v.Kind == event.Null {
+		if v.Kind == event.Absent || v.Kind == event.Null || v.Kind == event.List {
 			return value{}
 		}
 		b = appendText(b, v)
@@ -47,7 +47,8 @@ func (s *series[P]) valueOf(rec *rules.Record, fields []rules.Field) value {
 	return textValue(string(b))
 }
 
-// textOf is a field's value as a text to be counted.
+// textOf is a field's value as a text to be counted. A list is no one value, as it
+// is none to group by.
 func textOf(v *event.Value) value {
 	switch v.Kind {
 	case event.String:
@@ -55,14 +56,8 @@ func textOf(v *event.Value) value {
 	case event.Int:
 		var b [20]byte
 		return textValue(string(strconv.AppendInt(b[:0], v.Int, 10)))
-	case event.Absent, event.Null:
+	case event.Absent, event.Null, event.List:
 		return value{}
-	case event.List:
-		var b []byte
-		for i := range *v.List {
-			b = appendText(b, &(*v.List)[i])
-		}
-		return textValue(string(b))
 	default:
 		return textValue(v.Text())
 	}

@@ -181,11 +181,11 @@ func (w *world) backtestOfOne(t *testing.T, live []string) {
 
 // Events that come late and in no order are put where they belong, live as in a
 // backtest: in the end both tell the same, if not in the same number of revisions.
-// A correlation over others has the evidence of the moment at which they held.
+// Only a correlation over others has the evidence of the moment at which they held,
+// so of that the ids alone are compared.
 func storyBacktestOfLateEvents(t *testing.T, w *world) {
 	w.cfg.Rules.Dir = t.TempDir()
-	flat, _, _ := strings.Cut(backtestRules, "---\ntitle: Exports without")
-	put(t, filepath.Join(w.cfg.Rules.Dir, "rules.yml"), flat)
+	put(t, filepath.Join(w.cfg.Rules.Dir, "rules.yml"), backtestRules)
 	l := w.start(t)
 	lines := activity(150)
 	order := slices.Clone(lines[:150])
@@ -194,7 +194,15 @@ func storyBacktestOfLateEvents(t *testing.T, w *world) {
 		l.post(t, part)
 		l.drained(t)
 	}
-	if diff := gocmp.Diff(w.told(t, "0"), w.backtest(t, Backtest{WarmUp: -1}).told(false)); diff != "" {
+	inShort := func(lines []string) []string {
+		for i, l := range lines {
+			if id, _, ok := strings.Cut(l, " kept "); ok {
+				lines[i] = id
+			}
+		}
+		return lines
+	}
+	if diff := gocmp.Diff(inShort(w.told(t, "0")), inShort(w.backtest(t, Backtest{WarmUp: -1}).told(false))); diff != "" {
 		t.Errorf("live and the backtest differ (- live, + backtest):\n%s", diff)
 	}
 }

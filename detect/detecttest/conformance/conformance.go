@@ -39,6 +39,8 @@ type Case struct {
 	Lookups map[string][]string
 	// Lines are events as lines of JSON, with their time in "time".
 	Lines [][]byte
+	// ID is the field that tells events apart, empty for none.
+	ID string
 	// Error is a part of the message with which the rules are refused; empty where
 	// they are not.
 	Error string

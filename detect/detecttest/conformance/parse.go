@@ -25,6 +25,7 @@ type written struct {
 	// Base has the selections of rules by their names, Correlation is one over them.
 	Base, Correlation yaml.Node
 	Lookups           map[string][]string
+	ID                string
 	Events            []yaml.Node
 	Expect            yaml.Node
 	Error             string
@@ -57,7 +58,7 @@ func parse(data []byte) ([]Case, error) {
 }
 
 func (w *written) toCase(clause string) (Case, error) {
-	c := Case{Clause: clause, Name: w.Name, Note: w.Note, Error: w.Error, Lookups: w.Lookups, Expect: map[string]Expectation{}}
+	c := Case{Clause: clause, Name: w.Name, Note: w.Note, Error: w.Error, ID: w.ID, Lookups: w.Lookups, Expect: map[string]Expectation{}}
 	if w.Name == "" || clause == "" {
 		return c, fmt.Errorf("has no name or no clause")
 	}

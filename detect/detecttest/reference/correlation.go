@@ -109,6 +109,7 @@ type alert struct {
 
 // run is one run over records.
 type run struct {
+	id      string // the field that tells events apart
 	records []record
 	newest  time.Time
 }
@@ -163,7 +164,7 @@ func (run *run) entries(c *correlation, i int) []*entry {
 	if in.Correlation == nil {
 		for k, rec := range run.records {
 			if at, ok := rec.time(); ok && in.matches(rec) {
-				take(&entry{id: fmt.Sprint("event ", k), at: at, events: []int{k}}, rec.field)
+				take(&entry{id: run.identity(k, at), at: at, events: []int{k}}, rec.field)
 			}
 		}
 		return list
@@ -176,6 +177,14 @@ func (run *run) entries(c *correlation, i int) []*entry {
 		})
 	}
 	return list
+}
+
+// identity tells the event of record k apart from all others.
+func (run *run) identity(k int, at time.Time) string {
+	if id, _ := run.records[k].field(run.id).single(); run.id != "" && id != "" {
+		return fmt.Sprint("event ", id, " at ", at)
+	}
+	return fmt.Sprint("record ", k)
 }
 
 func (c *correlation) alias(name string, in *document) string {
@@ -203,7 +212,11 @@ func (c *correlation) measure(e *entry, get func(name string) field) {
 		e.value = strings.Join(parts, ",")
 	}
 	if f := get(c.field[0]); len(f.values) == 1 && !f.array {
-		e.number, e.isNum = number(f.values[0])
+		v := f.values[0]
+		if s, ok := v.(string); ok {
+			v = strings.TrimSpace(s) // as SQLite's casts and pySigma's backend do
+		}
+		e.number, e.isNum = number(v)
 	}
 }
 

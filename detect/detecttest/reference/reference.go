@@ -36,6 +36,9 @@ type Match struct {
 
 // Rules are the documents of one or several rule files.
 type Rules struct {
+	// ID is the field that tells events apart, empty for none: a correlation counts
+	// an event that comes again at its time as the first one.
+	ID      string
 	docs    []*document
 	lookups map[string][]string
 }
@@ -160,7 +163,7 @@ func (r *Rules) silence() {
 
 // Run matches records, lines of JSON, whose time is in the field "time".
 func (r *Rules) Run(lines [][]byte) ([]Match, error) {
-	var run run
+	run := run{id: r.ID}
 	for i, line := range lines {
 		rec, err := decode(line)
 		if err != nil {
