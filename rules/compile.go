@@ -286,6 +286,10 @@ func compileCIDR(l literal) (test, error) {
 }
 
 func compileRegex(flags string, l literal) (test, error) {
+	if l.kind != textLiteral {
+		// The number 1.0 is 1 by now, which is another expression.
+		return nil, fmt.Errorf("must be a text, because of \"re\"; put it in quotes")
+	}
 	expr := l.text
 	if flags != "" {
 		expr = "(?" + flags + ")" + expr

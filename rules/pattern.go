@@ -63,19 +63,21 @@ func plainText(tokens []token) (string, error) {
 	return b.String(), nil
 }
 
-// windash makes a dash or slash that begins a word stand for any of the dashes
-// that Windows programs take for a parameter. As in pySigma (\B[-/]\b), the
-// character before it is none of a word and the one after it is.
+// windash makes a dash that begins a word stand for any of the dashes that Windows
+// programs take for a parameter. As in pySigma (\B[-/]\b), the character before it
+// is none of a word and the one after it is.
 func windash(tokens []token) []token {
 	out := make([]token, len(tokens))
 	for i, t := range tokens {
 		out[i] = t
-		if (t == '-' || t == '/') && (i == 0 || !isWord(tokens[i-1])) && i+1 < len(tokens) && isWord(tokens[i+1]) {
+		if isDash(rune(t)) && (i == 0 || !isWord(tokens[i-1])) && i+1 < len(tokens) && isWord(tokens[i+1]) {
 			out[i] = anyDash
 		}
 	}
 	return out
 }
+
+func isDash(r rune) bool { return r == '-' || r == '/' || r >= '–' && r <= '―' }
 
 func isWord(t token) bool {
 	r := rune(t)
@@ -178,7 +180,7 @@ func (p *pattern) accepts(t token, r rune) bool {
 	case anyRun:
 		return true
 	case anyDash:
-		return r == '-' || r == '/' || r >= '–' && r <= '―'
+		return isDash(r)
 	}
 	return rune(t) == r || !p.cased && rune(t) == fold(r)
 }

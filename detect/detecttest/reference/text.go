@@ -74,7 +74,7 @@ func (t token) accepts(r rune, cased bool) bool {
 	case t == token{'?', true}:
 		return true
 	case t == token{'-', true}:
-		return strings.ContainsRune("-/–—―", r)
+		return strings.ContainsRune(dashes, r)
 	case cased:
 		return t.r == r
 	default:
@@ -82,7 +82,10 @@ func (t token) accepts(r rune, cased bool) bool {
 	}
 }
 
-// windash makes a dash or slash at the beginning of a word stand for all dashes.
+// dashes are those that stand for each other.
+const dashes = "-/–—―"
+
+// windash makes a dash at the beginning of a word stand for all dashes.
 func windash(list []token) []token {
 	isWord := func(i int) bool {
 		if i < 0 || i >= len(list) || list[i].wild {
@@ -93,7 +96,7 @@ func windash(list []token) []token {
 	}
 	var out []token
 	for i, t := range list {
-		if !t.wild && (t.r == '-' || t.r == '/') && !isWord(i-1) && isWord(i+1) {
+		if !t.wild && strings.ContainsRune(dashes, t.r) && !isWord(i-1) && isWord(i+1) {
 			t = token{'-', true}
 		}
 		out = append(out, t)
