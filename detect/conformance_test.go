@@ -91,14 +91,20 @@ type line struct {
 
 // byEngine runs a case through the engine, as "crmwatch rules eval" does.
 func byEngine(c *conformance.Case) ([]string, error) {
+	return evaluate(c, c.Lines, 1, func(event int) int { return event })
+}
+
+// evaluate runs the rules of a case over lines; number gives what an event is
+// called by where it is in them.
+func evaluate(c *conformance.Case, events [][]byte, threads int, number func(event int) int) ([]string, error) {
 	cfg := eval.DefaultConfig()
-	cfg.Rules, cfg.IDField, cfg.Every, cfg.Lateness = c.FS(), c.ID, true, 365*24*time.Hour
+	cfg.Rules, cfg.IDField, cfg.Threads, cfg.Every, cfg.Lateness = c.FS(), c.ID, threads, true, 365*24*time.Hour
 	set, schema, err := cfg.Load()
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	if _, err := eval.Run(context.Background(), cfg, set, schema, bytes.NewReader(bytes.Join(c.Lines, []byte("\n"))), &out); err != nil {
+	if _, err := eval.Run(context.Background(), cfg, set, schema, bytes.NewReader(bytes.Join(events, []byte("\n"))), &out); err != nil {
 		return nil, err
 	}
 	var lines []string
@@ -112,12 +118,15 @@ func byEngine(c *conformance.Case) ([]string, error) {
 			continue
 		}
 		if l.Event != nil {
-			lines = append(lines, conformance.EventLine(l.Title, *l.Event))
+			lines = append(lines, conformance.EventLine(l.Title, number(*l.Event)))
 			continue
 		}
 		group := map[string]string{}
 		for k, v := range l.Group {
 			group[k] = fmt.Sprint(v)
+		}
+		for i, event := range l.Events {
+			l.Events[i] = number(event)
 		}
 		lines = append(lines, conformance.InstantLine(l.Title, l.Time, group, l.Value, l.Events))
 	}

@@ -401,6 +401,9 @@ func FuzzLoad(f *testing.F) {
 			f.Add(string(data))
 		}
 	}
+	for _, c := range corpus(f) {
+		f.Add(c.Rules)
+	}
 	f.Add(three() + corr(1, "type: temporal\nrules: [a, b]\ngroup-by: [who]\ntimespan: 5m\ncondition: a and not b\naliases: {who: {a: actor.id, b: actor.key}}"))
 	f.Add(three() + corr(2, "type: value_count\nrules: [c1]\ngroup-by: [actor.id]\ntimespan: 1h\ncondition: {gte: 2, lt: 9, field: [app]}") +
 		corr(1, "type: event_count\nrules: [a]\ngroup-by: [actor.id, app]\ntimespan: 5m\ncondition: {lt: 3}"))

@@ -103,6 +103,16 @@ func (r *Rules) item(key string, n *yaml.Node) func(record) bool {
 	}
 }
 
+var leadingZero = regexp.MustCompile(`^[-+]?0[0-9]+$`)
+
+// tagOf is the YAML tag of a scalar. 08 is no octal number, and so a text.
+func tagOf(n *yaml.Node) string {
+	if tag := n.ShortTag(); tag != "!!float" || !leadingZero.MatchString(n.Value) {
+		return tag
+	}
+	return "!!str"
+}
+
 func scalarNodes(n *yaml.Node) []*yaml.Node {
 	if n.Kind == yaml.SequenceNode {
 		return n.Content
@@ -122,9 +132,8 @@ func has(test func(any) bool) value {
 func (r *Rules) values(path string, mods []string, n *yaml.Node) []value {
 	one := func(v value) []value { return []value{v} }
 	is := func(name string) bool { return slices.Contains(mods, name) }
-	tag := n.ShortTag()
 	switch {
-	case tag == "!!null":
+	case tagOf(n) == "!!null":
 		return one(func(_ record, f field) bool { return !f.exists || slices.Contains(f.values, nil) })
 	case is("exists"):
 		return one(func(_ record, f field) bool { return f.exists == (n.Value == "true") })
@@ -162,7 +171,7 @@ func (r *Rules) values(path string, mods []string, n *yaml.Node) []value {
 // patterns gives the patterns that a value stands for.
 func (r *Rules) patterns(path string, mods []string, n *yaml.Node) [][]token {
 	lists := [][]token{tokens(n.Value)}
-	switch n.ShortTag() {
+	switch tagOf(n) {
 	case "!!int", "!!float":
 		lists = [][]token{literal(numberLiteral(n))}
 	case "!!bool":
@@ -228,7 +237,7 @@ func shaped(list []token, shape string) []token {
 
 func numberLiteral(n *yaml.Node) string {
 	var i int64
-	if n.ShortTag() == "!!int" && n.Decode(&i) == nil {
+	if tagOf(n) == "!!int" && n.Decode(&i) == nil {
 		return fmt.Sprint(i)
 	}
 	return numberText(n.Value)
