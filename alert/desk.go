@@ -125,6 +125,9 @@ func (d *desk) sort(ctx context.Context, recs []stream.Record) (pile, error) {
 	}
 	for i := range arrived {
 		f := &arrived[i].finding
+		if err := d.succeed(ctx, f); err != nil {
+			return p, err
+		}
 		shown, known := d.sent.sent[f.ID]
 		switch {
 		case known && f.Revision <= shown.Revision:
@@ -144,6 +147,39 @@ func (d *desk) sort(ctx context.Context, recs []stream.Record) (pile, error) {
 	// The worst come first, because a sink may take a second for each.
 	slices.SortStableFunc(p.fresh, func(a, b Finding) int { return b.Rule.Level.rank() - a.Rule.Level.rank() })
 	return p, nil
+}
+
+// succeed lets a finding that replaces another take over its message, so that a
+// late event that moves the beginning of a burst is no second alert. Whichever of
+// the two comes first says so.
+func (d *desk) succeed(ctx context.Context, f *Finding) error {
+	var moves []entry
+	move := func(from, to string) {
+		shown, heir := d.sent.sent[from], d.sent.sent[to]
+		if !shown.shows(d.deps.Sink.Name()) || heir.shows(d.deps.Sink.Name()) || heir.Digest != "" {
+			return // nothing to take over, or each has its own
+		}
+		taken := shown
+		taken.Revision = -1
+		if _, known := d.sent.sent[to]; known {
+			taken.Revision = heir.Revision
+		}
+		shown.MovedTo = to
+		moves = append(moves, entry{to, taken}, entry{from, shown})
+		if _, waits := d.waiting[from]; waits {
+			d.count(superseded)
+			delete(d.waiting, from)
+		}
+	}
+	if f.State == Withdrawn && f.ReplacedBy != "" {
+		move(f.ID, f.ReplacedBy)
+	}
+	for _, id := range f.Replaces {
+		if len(moves) == 0 {
+			move(id, f.ID)
+		}
+	}
+	return d.record(ctx, "recording whose message one is now", moves...)
 }
 
 // newest reads the findings of the records, each in its newest revision.
@@ -184,6 +220,8 @@ func (d *desk) amend(p *pile, shown Receipt, u update) {
 	switch {
 	case shown.Digest != "":
 		quiet(inDigest)
+	case shown.MovedTo != "":
+		quiet(superseded)
 	case shown.Gone || shown.Sink != d.deps.Sink.Name(): // it was sent to another place, or nobody knows where
 		quiet(tooLate)
 	case waits && f.Revision <= before.finding.Revision:

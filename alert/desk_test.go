@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -449,4 +451,107 @@ func TestNotifierEditsByOldReceipts(t *testing.T) {
 		}
 		_ = stop()
 	})
+}
+
+// succession is a finding that was sent, and what a late event makes of it: one
+// with an earlier beginning that replaces it.
+func succession() (withdrawn, heir alert.Finding) {
+	withdrawn, heir = amended("a", 1, alert.Withdrawn), finding("heir", alert.Low)
+	withdrawn.ReplacedBy, heir.Replaces = event.Hash("heir"), hashes("a")
+	heir.Count = 20
+	return withdrawn, heir
+}
+
+// A late event that moves the beginning of a burst makes it another finding, but
+// not another message.
+func TestNotifierLetsAFindingTakeOverTheMessage(t *testing.T) {
+	withdrawn, heir := succession()
+	const taken = "1: Updated: 1 → 20 events"
+	for name, batches := range map[string][][]alert.Finding{
+		"together":           {{withdrawn, heir}},
+		"withdrawn first":    {{withdrawn}, {heir}},
+		"the new one first":  {{heir}, {withdrawn}},
+		"each twice":         {{withdrawn, heir}, {heir, withdrawn}},
+		"with an edit ahead": {{amended("a", 0, alert.Open), withdrawn}, {heir}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t)
+				s.add(finding("a", alert.Low))
+				stop := s.start()
+				later(time.Minute)
+				for _, batch := range batches {
+					s.add(batch...)
+					synctest.Wait()
+				}
+				later(time.Minute)
+				s.expectSent("a")
+				s.expectEdits(taken + ". It now includes alert " + event.Hash("a") + ", which a late event showed to be part of it")
+				if r := s.receipt("a"); r.MovedTo != event.Hash("heir") || r.Revision != 1 {
+					t.Errorf("the receipt of the old is %+v", r)
+				}
+				if r := s.receipt("heir"); r.Revision != 0 || r.MovedTo != "" || s.alerts.position(0) != int64(1+len(slices.Concat(batches...))) {
+					t.Errorf("the receipt of the new is %+v, and %d is committed", r, s.alerts.position(0))
+				}
+				_ = stop()
+			})
+		})
+	}
+}
+
+// What comes and goes keeps one message, which in the end shows what stands.
+func TestNotifierGivesTheMessageBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		withdrawn, heir := succession()
+		s.add(finding("a", alert.Low))
+		stop := s.start()
+		later(time.Minute)
+		s.add(withdrawn, heir)
+		later(time.Minute)
+		gone, again := heir, amended("a", 2, alert.Open)
+		gone.Revision, gone.State, gone.Replaces, gone.ReplacedBy = 1, alert.Withdrawn, nil, event.Hash("a")
+		s.add(gone, again)
+		later(time.Minute)
+		s.expectSent("a")
+		if edits := s.sink.edits(); len(edits) != 2 || !strings.HasPrefix(edits[1], "1: Updated: 1 → 100 events") {
+			t.Errorf("edits %q", edits)
+		}
+		_ = stop()
+	})
+}
+
+func TestNotifierCrashesWhileAMessageIsTakenOver(t *testing.T) {
+	for fail := range 3 {
+		t.Run(strconv.Itoa(fail), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t)
+				withdrawn, heir := succession()
+				s.add(finding("a", alert.Low))
+				kill := s.start()
+				later(time.Minute)
+				n := 0
+				s.sent.onAppend = func() error {
+					if n++; n > fail {
+						return errors.New("died")
+					}
+					return nil
+				}
+				s.add(withdrawn, heir)
+				later(10 * time.Second)
+				_ = kill()
+				s.sent.onAppend = nil
+				stop := s.start()
+				later(time.Minute)
+				s.expectSent("a")
+				if edits := s.sink.edits(); len(edits) == 0 || !strings.HasPrefix(edits[len(edits)-1], "1: Updated: 1 → 20 events") {
+					t.Errorf("edits %q", edits)
+				}
+				if r := s.receipt("heir"); r.Revision != 0 || s.alerts.position(0) != 3 {
+					t.Errorf("the receipt is %+v, and %d is committed", r, s.alerts.position(0))
+				}
+				_ = stop()
+			})
+		})
+	}
 }

@@ -26,8 +26,17 @@ type Receipt struct {
 	// whose message cannot be edited any more.
 	Unsent bool `json:"unsent,omitempty"`
 	Gone   bool `json:"gone,omitempty"`
+	// MovedTo is the finding that the message shows instead, because it has replaced
+	// this one.
+	MovedTo string `json:"moved_to,omitempty"`
 	// Told is what the first message said.
 	Told Told `json:"told,omitzero"`
+}
+
+// shows reports whether there is a message of the finding's own in a sink that can
+// be made to show something else.
+func (r *Receipt) shows(sink string) bool {
+	return r.Sink == sink && r.Digest == "" && r.MovedTo == "" && !r.Unsent && !r.Gone
 }
 
 // of is the receipt with the revision of a finding.
