@@ -14,10 +14,10 @@ GOVULNCHECK   := $(BIN)/govulncheck-$(GOVULNCHECK_VERSION)
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: help demo build test check lint vuln race fuzz cover libchdb kafka clean
+.PHONY: help demo build test check lint vuln race fuzz bench-rules bench-short cover libchdb kafka clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: build ## play a company's day with planted leaks, and find them
 	./crmwatch demo
@@ -25,7 +25,7 @@ demo: build ## play a company's day with planted leaks, and find them
 build: libchdb ## leave the binary at ./crmwatch
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o crmwatch ./cmd/crmwatch
 
-test: build kafka lint race vuln ## everything: build, linters, tests with the race detector, known vulnerabilities
+test: build kafka lint race bench-short vuln ## everything: build, linters, tests with the race detector, known vulnerabilities
 
 race: libchdb kafka ## the tests, with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
@@ -48,6 +48,13 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; \
 	done
+
+BENCHFLAGS ?= -count 5
+bench-rules: ## how fast rules are evaluated, as a whole process: events/s, CPU, memory, and ratios within one run
+	$(GO) test ./cmd/crmwatch -run '^$$' -bench '^BenchmarkRulesEval$$' -benchtime 1x -timeout 2h $(BENCHFLAGS)
+
+bench-short: ## the same with a hundredth of the events: that it runs, not how fast
+	@$(MAKE) --no-print-directory bench-rules BENCHFLAGS='-count 1 -rules.share 100'
 
 cover: libchdb kafka ## test coverage by package
 	$(GO) test -cover ./...

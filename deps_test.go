@@ -27,13 +27,13 @@ var mayImport = map[string][]string{
 	"detect":            {"event", "internal/stream", "rules", "roster", "alert"},
 	"ingest":            {"event", "internal/stream", "roster"},
 	"internal/bus":      {"internal/stream"},
-	"store":             {"event", "alert", "roster", "internal/stream"},
+	"store":             {"event", "alert", "roster", "rules/history", "internal/stream"},
 	"simulate":          {"event", "roster"},
 	"dashboards":        {},
 	"internal/app":      {"event", "internal/stream", "internal/bus", "rules", "roster", "alert", "detect", "ingest", "store", "simulate"},
 	"internal/testkit":  {"internal/embedded"},
 	"deploy":            {},
-	"cmd":               {"alert", "detect/eval", "detect/ruletest", "ingest", "rules", "simulate", "internal/app", "internal/embedded"},
+	"cmd":               {"alert", "detect/backtest", "detect/eval", "detect/ruletest", "ingest", "rules", "simulate", "internal/app", "internal/embedded"},
 }
 
 // oneFolder is where each client library lives.

@@ -41,7 +41,10 @@ type Deps struct {
 	People  People
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
-	Now     func() time.Time // for dead letters and durations; events bring their own
+	// Limit, where set, is told when events begin to go uncounted because too many
+	// windows are kept, and when that is over. It must not block.
+	Limit func(reached bool)
+	Now   func() time.Time // for dead letters and durations; events bring their own
 }
 
 // Detector is the stage that runs one Engine per partition of the event topic.
@@ -54,11 +57,12 @@ type Detector struct {
 	cfg Config
 	Deps
 	metrics *metrics
+	limit   *limit
 }
 
 // New returns a Detector.
 func New(cfg Config, deps Deps) *Detector {
-	return &Detector{cfg: cfg, Deps: deps, metrics: newMetrics(deps.Metrics)}
+	return &Detector{cfg: cfg, Deps: deps, metrics: newMetrics(deps.Metrics), limit: &limit{tell: deps.Limit}}
 }
 
 // Run detects until ctx ends, then makes a last checkpoint of each partition.
@@ -184,7 +188,9 @@ func (p *partition) observe(events int) {
 	p.metrics.events.Add(float64(events))
 	p.metrics.watermark.WithLabelValues(p.label).Set(float64(p.engine.newest) / 1000)
 	p.metrics.groups.WithLabelValues(p.label).Set(float64(p.engine.Groups()))
-	p.metrics.count(&p.counted, p.engine.Counters())
+	now := p.engine.Counters()
+	p.limit.note(&p.counted, &now, p.Now())
+	p.metrics.count(&p.counted, now)
 }
 
 func (p *partition) due() bool {

@@ -79,11 +79,10 @@ func NewEngine(cfg Config, set *rules.Set, people People) *Engine {
 }
 
 func (en *Engine) newWindows(set *rules.Set) *window.Engine[*evidence] {
-	person, _ := schema.Field("actor.key")
 	return window.New(window.Config[*evidence]{
 		Compare: compareEvidence, Emit: en.alerted, Absorb: absorb, Recall: recall,
 		Lateness: en.cfg.Lateness, Entries: en.cfg.Entries, Groups: en.cfg.Groups,
-	}, set, person)
+	}, set, byPerson)
 }
 
 // saidBy lists, for every rule, the fields that its sentence and those of the

@@ -413,3 +413,71 @@ func TestWindowMemoryIsBounded(t *testing.T) {
 		t.Errorf("only %d events were folded into sketches", n)
 	}
 }
+
+// A partition that has seen nothing but poison has come nowhere yet: what is
+// decided by the watermark waits for events.
+func TestNoSourcesIsNoWatermark(t *testing.T) {
+	set := load(t, anyExport, correlation("event_count", "gte: 2"))
+	en := NewEngine(DefaultConfig(), set, nobody{})
+	en.resume(&marker{Next: 7, Sources: sources{}, Codec: codecVersion})
+	got := apply(en, export("a", 0, 1), export("b", time.Minute, 1))
+	if len(got) != 1 || got[0].State != alert.Open {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A finding that is withdrawn says so, although none of its instants is left.
+func TestWithdrawnFindingIsTold(t *testing.T) {
+	set := load(t, anyExport, correlation("value_avg", "gte: 100, field: rows"))
+	en := NewEngine(DefaultConfig(), set, nobody{})
+	got := apply(en, export("a", 2*time.Minute, 100), export("b", 2*time.Hour, 1), export("late", time.Minute, 1))
+	got = newest(append(got, slices.Clone(en.Close())...))
+	if len(got) != 1 || got[0].State != alert.Withdrawn || got[0].Subject.Key != "zoho:7" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A rule of one event that is suppressed by person need not read who it was, and
+// neither need any other rule.
+func TestSuppressionNeedsNoRuleThatReadsThePerson(t *testing.T) {
+	en := NewEngine(DefaultConfig(), load(t, bigExport+"\ncrmwatch: {suppress: 1h}"), nobody{})
+	got := newest(apply(en, export("a", 0, 5000), export("b", time.Minute, 5000), export("c", 3*time.Hour, 5000)))
+	if len(got) != 2 {
+		t.Errorf("%d alerts of two bursts", len(got))
+	}
+}
+
+// An alert that what came late shows not to hold is withdrawn, although none of
+// its events counts for it any more.
+func TestWithdrawnByWhatMustNotHappen(t *testing.T) {
+	const rules = `
+title: deletion
+id: 20000000-0000-4000-8000-000000000003
+name: deletion
+level: informational
+logsource: {product: crm, category: audit}
+detection: {sel: {action: delete}, condition: sel}
+---
+title: kept
+id: 30000000-0000-4000-8000-000000000002
+name: kept
+level: high
+correlation:
+  type: temporal
+  group-by: [actor.key]
+  timespan: 15m
+  condition: any_export and not deletion`
+	deletion := func(id string, after time.Duration) *event.Event {
+		e := export(id, after, 0)
+		e.Action = event.Delete
+		return e
+	}
+	en := NewEngine(DefaultConfig(), load(t, anyExport, rules), nobody{})
+	got := apply(en, export("a", 9*time.Minute, 1), deletion("b", 28*time.Minute), deletion("late", 18*time.Minute))
+	if len(got) != 2 || got[0].State == alert.Withdrawn || got[1].State != alert.Withdrawn || got[1].ID != got[0].ID || got[1].Revision != 1 || got[1].Subject.Key != "zoho:7" {
+		t.Fatalf("told %+v", got)
+	}
+	if e := got[1].Events; len(e) != 1 || e[0].ID != "a" {
+		t.Errorf("the evidence was %+v", e)
+	}
+}

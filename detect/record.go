@@ -40,6 +40,9 @@ func (r *record) Get(f rules.Field) event.Value {
 	return event.Fields[f].Get(r.event)
 }
 
+// byPerson is what rules of one event are suppressed by.
+var byPerson = rules.Field(len(event.Fields) + actorKey)
+
 // fill makes the record that the rules of the set match. Texts that crmwatch
 // itself derived are no content of the event for keywords to find.
 func (r *record) fill(rec *rules.Record, set *rules.Set) {
@@ -51,6 +54,8 @@ func (r *record) fill(rec *rules.Record, set *rules.Set) {
 			rec.Values[i] = r.Get(f)
 		}
 	}
+	// Rules of one event are suppressed by person, which none of them has to read.
+	rec.Values[byPerson] = r.Get(byPerson)
 	rec.Leaves = rec.Leaves[:0]
 	for i := 0; set.Keywords() && i < len(event.Fields); i++ {
 		if v := event.Fields[i].Get(r.event); v.Kind == event.String {

@@ -20,8 +20,12 @@ func (s sources) saw(source string, at, collected int64) {
 
 // watermark is the time up to which events are known, but for late ones: the
 // least of the sources that are not idle. What is idle is told by the time of
-// collection, because the engine knows no clock.
+// collection, because the engine knows no clock. Before there is any source it is
+// before all times.
 func (s sources) watermark(cfg *Config) int64 {
+	if len(s) == 0 {
+		return math.MinInt64 / 2
+	}
 	var now int64
 	for _, p := range s {
 		now = max(now, p.Collected)

@@ -124,6 +124,6 @@ func (en *Engine) resume(m *marker) {
 	en.newest = m.Watermark
 	if m.Sources != nil {
 		en.sources = m.Sources
-		en.windows.Resume(en.sources.watermark(&en.cfg))
 	}
+	en.windows.Resume(en.sources.watermark(&en.cfg))
 }

@@ -185,3 +185,21 @@ func TestNewDeadLetterCuts(t *testing.T) {
 		t.Errorf("detail has %d bytes, want %d", len(got.Detail), len(want))
 	}
 }
+
+// What is filled in through a field is what the field then has.
+func TestFieldIn(t *testing.T) {
+	for i := range Fields {
+		f, e := &Fields[i], Event{}
+		switch p := f.In(&e).(type) {
+		case *string:
+			*p = "x"
+		case *int64:
+			*p = 7
+		case *time.Time:
+			*p = time.Unix(7, 0)
+		}
+		if got := f.Get(&e).Text(); got != "x" && got != "7" && got != "1970-01-01T00:00:07.000Z" {
+			t.Errorf("%s has %q", f.Path, got)
+		}
+	}
+}

@@ -77,6 +77,19 @@ func number(path, unit, ocsf, doc string, at func(*Event) *int64) Field {
 	return Field{Path: path, Kind: Int, Unit: unit, OCSF: ocsf, Doc: doc, Get: get, number: at}
 }
 
+// In is where an event has the field: a *string, a *time.Time or a *int64, for
+// whoever fills it in.
+func (f *Field) In(e *Event) any {
+	switch {
+	case f.text != nil:
+		return f.text(e)
+	case f.moment != nil:
+		return f.moment(e)
+	default:
+		return f.number(e)
+	}
+}
+
 // limit is how long the field's text may be, in bytes; 0 where it has none.
 func (f *Field) limit() int {
 	switch {

@@ -82,6 +82,14 @@ type Input struct {
 	Values []Field
 }
 
+// meta is what the input says about itself.
+func (in *Input) meta() *Meta {
+	if in.Rule != nil {
+		return &in.Rule.Meta
+	}
+	return &in.Correlation.Meta
+}
+
 // Bound compares what a correlation measures with a threshold.
 type Bound struct {
 	Op        Op

@@ -50,7 +50,8 @@ func Load(fsys fs.FS, schema Schema, opts Options) (*Set, error) {
 	if err := l.err(); err != nil {
 		return nil, err
 	}
-	set.program = link(l.compiler.predicates.list, set.active)
+	set.predicates = l.compiler.predicates.list
+	set.program = link(set.predicates, set.active)
 	return set, nil
 }
 
@@ -118,8 +119,10 @@ func isYAML(file string) bool {
 
 func (l *loader) parse(file string, data []byte) {
 	p := parser{file: file, schema: l.compiler.schema, foreign: l.opts.AnyLogsource, problems: &l.problems}
+	text := string(data)
 	for _, n := range p.documents(data) {
 		if doc := p.document(n); doc != nil {
+			doc.meta.Sources = []Source{documentAt(file, text, n.Line)}
 			l.docs = append(l.docs, doc)
 		}
 	}
@@ -198,9 +201,10 @@ func (l *loader) rule(d *document) *Rule {
 	l.rules[d] = r
 	parts := []string{d.logic}
 	if d.detection != nil && r.Applies {
-		detection, tables := l.expand(t.detection(l, d.detection))
+		detection, used := l.expand(t.detection(l, d.detection))
 		r.program = l.compiler.detection(detection)
-		parts = slices.Concat(parts, t.versions(), tables)
+		parts = slices.Concat(parts, t.versions(), versionsOf(used))
+		r.addSources(sourcesOf(used)...)
 		l.checkFields(d, t)
 	}
 	r.Version = hash(parts...)
@@ -231,12 +235,14 @@ func (l *loader) filter(d *document) {
 	}
 	for _, target := range l.filtered(d) {
 		r := l.rules[target]
+		r.addSources(d.meta.Sources...)
 		if !r.Applies {
 			r.Version = hash(r.Version, d.logic)
 			continue
 		}
 		p := programs.of(target)
-		r.Version = hash(slices.Concat([]string{r.Version, d.logic}, p.tables)...)
+		r.Version = hash(slices.Concat([]string{r.Version, d.logic}, versionsOf(p.tables))...)
+		r.addSources(sourcesOf(p.tables)...)
 		r.program = allNode{r.program, p.program}
 	}
 }
@@ -251,7 +257,7 @@ type filterPrograms struct {
 
 type filterProgram struct {
 	program node
-	tables  []string // versions of the look-up tables
+	tables  []*table
 }
 
 func (f *filterPrograms) of(target *document) filterProgram {

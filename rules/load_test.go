@@ -160,7 +160,7 @@ crmwatch:
 `)
 	got := set.Rules()[0]
 	want := rules.Meta{
-		ID: "0b1c2d3e-0000-4000-8000-00000000000a", Name: "a_name", Title: "A title", Version: got.Version,
+		ID: "0b1c2d3e-0000-4000-8000-00000000000a", Name: "a_name", Title: "A title", Version: got.Version, Sources: got.Sources,
 		Status: "test", Level: "critical", Description: "Long.\n", Author: "somebody", License: "Apache-2.0",
 		Date: "2026-11-24", Modified: "2026-11-25",
 		FalsePositives: []string{"one thing"}, References: []string{"https://example.com/x"},

@@ -23,10 +23,25 @@ const lookupDir = "lookups"
 type table struct {
 	values []string
 	pos    Position
+	source Source
 }
 
 // version is a hash of the texts, in whatever order.
 func (t *table) version() string { return hash(slices.Sorted(slices.Values(t.values))...) }
+
+func versionsOf(used []*table) (versions []string) {
+	for _, t := range used {
+		versions = append(versions, t.version())
+	}
+	return versions
+}
+
+func sourcesOf(used []*table) (sources []Source) {
+	for _, t := range used {
+		sources = append(sources, t.source)
+	}
+	return sources
+}
 
 type tables map[string]*table
 
@@ -62,7 +77,7 @@ func (l *loader) readTablesIn(fsys fs.FS, dir string) error {
 		if err != nil {
 			return fmt.Errorf("read look-up tables: %w", err)
 		}
-		r := tableReader{parser{file: file, problems: &l.problems}, read}
+		r := tableReader{parser{file: file, problems: &l.problems}, read, Source{file, 1, string(data)}}
 		r.read(data)
 	}
 	maps.Copy(l.tables, read)
@@ -73,6 +88,7 @@ func (l *loader) readTablesIn(fsys fs.FS, dir string) error {
 type tableReader struct {
 	parser
 	tables tables
+	source Source
 }
 
 func (r *tableReader) read(data []byte) {
@@ -100,7 +116,7 @@ func (r *tableReader) add(name string, pos Position) *table {
 		r.problemAt(pos, "look-up table %q is there already, at %s", name, first.pos)
 		return nil
 	}
-	t := &table{pos: pos}
+	t := &table{pos: pos, source: r.source}
 	r.tables[name] = t
 	return t
 }
@@ -221,9 +237,9 @@ func (r *tableReader) csvError(err error) {
 // filled in.
 const maxExpanded = 100_000
 
-// expand fills in the placeholders of a detection, and gives the versions of the
-// tables that they took.
-func (l *loader) expand(d *detection) (*detection, []string) {
+// expand fills in the placeholders of a detection, and gives the tables that they
+// took.
+func (l *loader) expand(d *detection) (*detection, []*table) {
 	e := expander{loader: l, used: make(map[string]bool)}
 	d = d.rewrite(func(it item) search {
 		if it.mods.expand {
@@ -231,11 +247,11 @@ func (l *loader) expand(d *detection) (*detection, []string) {
 		}
 		return it
 	})
-	var versions []string
+	var used []*table
 	for _, name := range slices.Sorted(maps.Keys(e.used)) {
-		versions = append(versions, e.tables[name].version())
+		used = append(used, e.tables[name])
 	}
-	return d, versions
+	return d, used
 }
 
 type expander struct {

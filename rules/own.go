@@ -18,6 +18,9 @@ var (
 	crms      = []string{"salesforce", "zoho", "jiandaoyun", "yonyou"}
 )
 
+// CRMs lists the CRMs that a rule may name under requires.
+func CRMs() []string { return slices.Clone(crms) }
+
 // own reads crmwatch's own keys.
 func (p *parser) own(m *Meta, e entry) {
 	for _, o := range p.mapping(e.v, e.key) {

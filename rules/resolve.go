@@ -86,6 +86,7 @@ func (r *resolver) inputs() {
 		}
 		if in, ok := r.input(ref, d); ok {
 			r.corr.Inputs = append(r.corr.Inputs, in)
+			r.corr.addSources(in.meta().Sources...)
 			r.docs = append(r.docs, d)
 		}
 	}
@@ -288,11 +289,7 @@ func (r *resolver) checkGroups() {
 func (r *resolver) version(logic string) string {
 	parts := []string{logic}
 	for _, in := range r.corr.Inputs {
-		if in.Rule != nil {
-			parts = append(parts, in.Rule.Version)
-		} else {
-			parts = append(parts, in.Correlation.Version)
-		}
+		parts = append(parts, in.meta().Version)
 	}
 	if len(r.corr.Clauses) > 0 {
 		parts = append(parts, fmt.Sprint(r.corr.Clauses))

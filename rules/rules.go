@@ -123,7 +123,11 @@ type Meta struct {
 	Window Window
 	// Tests are the author's examples.
 	Tests []Test
-	Pos   Position // where the rule's document begins
+	// Sources are the texts that Version follows from: the rule's own, those of the
+	// filters and look-up tables that apply to it, and those of the rules that a
+	// correlation measures.
+	Sources []Source
+	Pos     Position // where the rule's document begins
 
 	reason []reasonPart
 }
@@ -206,6 +210,7 @@ type Set struct {
 	rules        []*Rule
 	active       []*Rule  // those that can match
 	program      *program // of those
+	predicates   []predicate
 	correlations []*Correlation
 	lookups      []string
 	version      string

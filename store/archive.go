@@ -43,6 +43,9 @@ func (a *Archive) Alerts(g stream.Group) *Stage { return newStage(a, alertTable(
 // Roster copies the topic of people.
 func (a *Archive) Roster(g stream.Group) *Stage { return newStage(a, rosterTable(), g) }
 
+// Rules copies the topic of the versions of rules.
+func (a *Archive) Rules(g stream.Group) *Stage { return newStage(a, ruleTable(), g) }
+
 // DeadLetters copies the topic of dead letters.
 func (a *Archive) DeadLetters(g stream.Group) *Stage { return newStage(a, deadLetterTable(), g) }
 

@@ -58,7 +58,7 @@ func TestMigrateMakesEverything(t *testing.T) {
 	db := migrated(t)
 	want := []string{
 		"alerts", "alerts_log", "dead_letters", "dead_letters_log", "events", "events_log",
-		"roster", "roster_log", "schema_journal",
+		"roster", "roster_log", "rules", "rules_log", "schema_journal",
 	}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(schema(t, db)))); diff != "" {
 		t.Error(diff)

@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/crmwatch/crmwatch/alert"
@@ -23,13 +25,7 @@ func (db *DB) CountEvents(ctx context.Context) (int64, error) {
 // its newest revision. An error ends the sequence.
 func (db *DB) Alerts(ctx context.Context, since time.Time) iter.Seq2[alert.Finding, error] {
 	const q = `SELECT ocsf FROM alerts WHERE detected >= fromUnixTimestamp64Milli(?, 'UTC') ORDER BY detected, id`
-	return each(ctx, db, "read alerts", func(rows driver.Rows) (alert.Finding, error) {
-		var doc string
-		if err := rows.Scan(&doc); err != nil {
-			return alert.Finding{}, err
-		}
-		return alert.DecodeOCSF([]byte(doc))
-	}, q, since.UnixMilli())
+	return each(ctx, db, "read alerts", scanFinding, q, since.UnixMilli())
 }
 
 // DeadLetters are the dead letters of since or later, oldest first, each once.
@@ -52,7 +48,7 @@ func each[T any](ctx context.Context, db *DB, doing string, scan func(driver.Row
 		defer cancel()
 		rows, err := db.conn.Query(ctx, query, args...)
 		if err != nil {
-			yield(none, failed(doing, err))
+			yield(none, failed(doing, db.missing(err)))
 			return
 		}
 		defer rows.Close()
@@ -70,4 +66,19 @@ func each[T any](ctx context.Context, db *DB, doing string, scan func(driver.Row
 			yield(none, failed(doing, err))
 		}
 	}
+}
+
+// Codes of ClickHouse.
+const (
+	unknownTable    = 60
+	unknownDatabase = 81
+)
+
+// missing says what to do where the tables of this version are not there yet.
+func (db *DB) missing(err error) error {
+	var ex *clickhouse.Exception
+	if errors.As(err, &ex) && (ex.Code == unknownTable || ex.Code == unknownDatabase) {
+		return fmt.Errorf("%w: database %s lacks tables of this version; run crmwatch on it once, which makes them", ErrSchema, db.cfg.Database)
+	}
+	return err
 }

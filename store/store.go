@@ -1,10 +1,11 @@
-// Package store keeps events, alerts, people and dead letters in ClickHouse: a
-// schema by numbered migrations, an archive stage that copies the topics into
-// it, and queries.
+// Package store keeps events, alerts, people, rules and dead letters in
+// ClickHouse: a schema by numbered migrations, an archive stage that copies the
+// topics into it, and queries.
 //
 // What the archive writes may be delivered any number of times, in any batches
-// and in any month. The names events, alerts, roster and dead_letters show every
-// record once all the same: they are views that remove the copies on every read.
+// and in any month. The names events, alerts, roster, rules and dead_letters show
+// every record once all the same: they are views that remove the copies on every
+// read.
 package store
 
 import (

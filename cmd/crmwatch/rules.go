@@ -12,11 +12,14 @@ import (
 
 // rulesCmd groups the commands on rules.
 type rulesCmd struct {
-	Check rulesCheckCmd `cmd:"" help:"Check rule files; without a directory the configured ones."`
-	Test  rulesTestCmd  `cmd:"" help:"Run the tests inside the rules."`
-	New   rulesNewCmd   `cmd:"" help:"Write a rule to start from."`
-	List  rulesListCmd  `cmd:"" help:"List the rules."`
-	Eval  rulesEvalCmd  `cmd:"" help:"Run any Sigma rules over any NDJSON, one line of JSON for each match."`
+	Check    rulesCheckCmd    `cmd:"" help:"Check rule files; without a directory the configured ones."`
+	Test     rulesTestCmd     `cmd:"" help:"Run the tests inside the rules."`
+	New      rulesNewCmd      `cmd:"" help:"Write a rule to start from."`
+	List     rulesListCmd     `cmd:"" help:"List the rules."`
+	Coverage rulesCoverageCmd `cmd:"" help:"Say what the rules see in which CRM and with which licence: live, delayed, or not at all."`
+	History  rulesHistoryCmd  `cmd:"" help:"List the versions that rules have had, and show what they said."`
+	Backtest rulesBacktestCmd `cmd:"" help:"Run a rule over the events that are stored, and say what it would have found."`
+	Eval     rulesEvalCmd     `cmd:"" help:"Run any Sigma rules over any NDJSON, one line of JSON for each match."`
 }
 
 // ruleSource says which rules a command is about.

@@ -52,6 +52,45 @@ func startServers(ctx context.Context, cfg *app.Config, log *slog.Logger) (*serv
 	return s, nil
 }
 
+// withStore calls read with a configuration that names a ClickHouse: the one that
+// it names already, that of the process that has the data directory, or one that
+// this process starts for as long as it takes.
+func withStore(ctx context.Context, cfg app.Config, log *slog.Logger, read func(app.Config) error) error {
+	if len(cfg.ClickHouse.Addrs) > 0 {
+		return read(cfg)
+	}
+	s := &servers{}
+	err := s.startStore(ctx, &cfg, log)
+	if errors.Is(err, errInUse) {
+		var e endpoints
+		if e, err = awaitServers(ctx, cfg.DataDir); err == nil {
+			e.apply(&cfg)
+		}
+	}
+	if err == nil {
+		err = read(cfg)
+	}
+	return errors.Join(err, s.close())
+}
+
+// startStore starts the embedded ClickHouse alone. Nobody is told of it: others
+// have no use for a process that only reads.
+func (s *servers) startStore(ctx context.Context, cfg *app.Config, log *slog.Logger) (err error) {
+	if _, err := os.Stat(filepath.Join(cfg.DataDir, "clickhouse")); err != nil {
+		return fmt.Errorf("nothing is stored under %s, where no crmwatch has run yet; set data_dir, or clickhouse.addrs for a ClickHouse of your own", cfg.DataDir)
+	}
+	if s.lock, err = lockDir(cfg.DataDir); err != nil {
+		return err
+	}
+	e := endpoints{Password: rand.Text()}
+	if err := s.startClickHouse(ctx, cfg, e.Password, log); err != nil {
+		return err
+	}
+	e.ClickHouse = s.clickhouse.Addr()
+	e.apply(cfg)
+	return nil
+}
+
 func (s *servers) start(ctx context.Context, cfg *app.Config, log *slog.Logger) (err error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 )
 
-// chunker cuts a stream into chunks of whole lines.
+// chunker cuts a stream into chunks of whole lines, always in the same places, in
+// whatever pieces the stream comes: what is late is told by chunk.
 type chunker struct {
 	r    io.Reader
 	rest []byte // the beginning of a line whose end was not read yet
@@ -15,7 +17,7 @@ type chunker struct {
 	done bool
 }
 
-func newChunker(r io.Reader) *chunker { return &chunker{r: r} }
+func newChunker(r io.Reader) *chunker { return &chunker{r: &bomReader{r: r}} }
 
 // next fills the chunk, and reports whether there was anything left. A line that
 // is longer than a chunk makes a larger one.
@@ -26,19 +28,18 @@ func (k *chunker) next(c *chunk) bool {
 	buf := append(c.lines[:0], k.rest...)
 	k.rest = k.rest[:0]
 	for {
-		if cap(buf)-len(buf) < chunkSize/2 {
-			buf = append(make([]byte, 0, len(buf)+chunkSize), buf...)
-		}
-		n, err := k.fill(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
+		from := len(buf)
+		buf = slices.Grow(buf, chunkSize)
+		n, err := io.ReadFull(k.r, buf[from:from+chunkSize])
+		buf = buf[:from+n]
 		if err != nil {
 			k.done = true
-			if !errors.Is(err, io.EOF) {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 				k.err = err
 			}
 			break
 		}
-		if end := bytes.LastIndexByte(buf, '\n') + 1; end > 0 {
+		if end := from + bytes.LastIndexByte(buf[from:], '\n') + 1; end > from {
 			k.rest = append(k.rest, buf[end:]...)
 			buf = buf[:end]
 			break
@@ -49,13 +50,28 @@ func (k *chunker) next(c *chunk) bool {
 	return len(buf) > 0
 }
 
-// fill reads until the buffer is half full at least, so that a slow stream is
-// still cut into chunks that are worth it.
-func (k *chunker) fill(buf []byte) (n int, err error) {
-	for n < len(buf)/2 && err == nil {
-		var more int
-		more, err = k.r.Read(buf[n:])
-		n += more
+// bomReader passes over the byte order mark that some programs write before
+// UTF-8.
+type bomReader struct {
+	r      io.Reader
+	looked bool
+	ahead  []byte
+}
+
+func (b *bomReader) Read(p []byte) (int, error) {
+	if !b.looked {
+		b.looked = true
+		first := make([]byte, 3)
+		n, err := io.ReadFull(b.r, first)
+		b.ahead = bytes.TrimPrefix(first[:n], []byte("\xef\xbb\xbf"))
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return 0, err
+		}
 	}
-	return n, err
+	if len(b.ahead) > 0 {
+		n := copy(p, b.ahead)
+		b.ahead = b.ahead[n:]
+		return n, nil
+	}
+	return b.r.Read(p)
 }

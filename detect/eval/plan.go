@@ -25,6 +25,7 @@ type plan struct {
 	time    rules.Field
 	id      rules.Field
 	heads   map[*rules.Meta][]byte // how the lines about a rule begin
+	order   map[*rules.Meta]int    // of lines about one instant
 	readers []*reader
 	shards  []*shard
 	sharder *window.Sharder[int64]
@@ -34,16 +35,16 @@ type plan struct {
 }
 
 func newPlan(cfg *Config, set *rules.Set, schema *ndjson.Schema) *plan {
-	p := &plan{cfg: cfg, set: set, id: -1, heads: map[*rules.Meta][]byte{}, newest: math.MinInt64}
+	p := &plan{cfg: cfg, set: set, id: -1, heads: map[*rules.Meta][]byte{}, order: map[*rules.Meta]int{}, newest: math.MinInt64}
 	p.time, _ = schema.Field(cfg.TimeField)
 	if cfg.IDField != "" {
 		p.id, _ = schema.Field(cfg.IDField)
 	}
-	for _, r := range set.Rules() {
-		p.heads[&r.Meta] = head(&r.Meta)
-	}
 	for _, c := range set.Correlations() {
-		p.heads[&c.Meta] = head(&c.Meta)
+		p.heads[&c.Meta], p.order[&c.Meta] = head(&c.Meta), len(p.order)
+	}
+	for _, r := range set.Rules() {
+		p.heads[&r.Meta], p.order[&r.Meta] = head(&r.Meta), len(p.order)
 	}
 	threads := max(1, cfg.Threads)
 	for range threads {
@@ -104,6 +105,7 @@ func (p *plan) round(chunks []*chunk, w io.Writer) error {
 	p.read(chunks)
 	for _, c := range chunks {
 		p.newest = max(p.newest, c.newest)
+		c.newest = p.newest
 		p.stats.Events += c.events
 		p.stats.Bad += c.bad
 		p.stats.Untimed += c.untimed
@@ -155,26 +157,33 @@ func (p *plan) each(do func(*shard)) {
 	wg.Wait()
 }
 
-// write writes the matches of single events in the order of the input, then those
-// of correlations in the order of time.
+// write writes what was found, chunk by chunk: the matches of single events in the
+// order of the input, then what correlations have found until then in the order of
+// time. So the output is the same however many chunks are worked on at once.
 func (p *plan) write(chunks []*chunk, w io.Writer) error {
-	for _, c := range chunks {
-		p.stats.Matches += c.matches
-		if _, err := w.Write(c.out); err != nil {
-			return err
-		}
-	}
 	var found []found
 	for _, s := range p.shards {
 		found = append(found, s.found...)
 	}
 	slices.SortStableFunc(found, compareFound)
+	p.stats.Matches += int64(len(found))
+	for i, c := range chunks {
+		p.stats.Matches += c.matches
+		if _, err := w.Write(c.out); err != nil {
+			return err
+		}
+		for len(found) > 0 && found[0].chunk == i {
+			if err := found[0].write(w); err != nil {
+				return err
+			}
+			found = found[1:]
+		}
+	}
 	for _, f := range found {
-		if _, err := w.Write(f.shard.out[f.from:f.to]); err != nil {
+		if err := f.write(w); err != nil {
 			return err
 		}
 	}
-	p.stats.Matches += int64(len(found))
 	for _, s := range p.shards {
 		s.found, s.out = s.found[:0], s.out[:0]
 	}
@@ -196,7 +205,7 @@ type chunk struct {
 
 	out                           []byte
 	events, matches, bad, untimed int64
-	newest                        int64
+	newest                        int64 // of it, then of all until its end
 	ids                           []string
 	broken                        []broken
 	batches                       []window.Batch[int64]
@@ -286,10 +295,12 @@ type shard struct {
 	engine *window.Engine[int64]
 	out    []byte
 	found  []found
+	chunk  int // which of the round is counted
 }
 
 // found is a line about a correlation, with what it is sorted by.
 type found struct {
+	chunk    int
 	at       int64
 	rule     int
 	group    string
@@ -297,8 +308,13 @@ type found struct {
 	from, to int
 }
 
+func (f *found) write(w io.Writer) error {
+	_, err := w.Write(f.shard.out[f.from:f.to])
+	return err
+}
+
 func compareFound(a, b found) int {
-	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.rule, b.rule), strings.Compare(a.group, b.group))
+	return cmp.Or(cmp.Compare(a.chunk, b.chunk), cmp.Compare(a.at, b.at), cmp.Compare(a.rule, b.rule), strings.Compare(a.group, b.group))
 }
 
 func (p *plan) newShard(set *rules.Set) *shard {
@@ -330,21 +346,18 @@ func absorb(sum any, line int64) any {
 }
 
 func (s *shard) play(chunks []*chunk) {
-	for _, c := range chunks {
-		i := slices.Index(s.plan.shards, s)
-		s.engine.Play(&c.batches[i])
-	}
-	if s.plan.newest > math.MinInt64 {
-		s.engine.Advance(s.plan.newest - s.plan.cfg.Lateness.Milliseconds() - 1)
+	own := slices.Index(s.plan.shards, s)
+	for i, c := range chunks {
+		s.chunk = i
+		s.engine.Play(&c.batches[own])
+		if c.newest > math.MinInt64 {
+			s.engine.Advance(c.newest - s.plan.cfg.Lateness.Milliseconds() - 1)
+		}
 	}
 }
 
 func (s *shard) emit(a *window.Alert[int64]) {
 	from := len(s.out)
 	s.out = s.plan.appendAlert(s.out, a)
-	rule := len(s.plan.set.Correlations())
-	if a.Correlation != nil {
-		rule = a.Correlation.Index
-	}
-	s.found = append(s.found, found{a.First, rule, a.Group.Key, s, from, len(s.out)})
+	s.found = append(s.found, found{s.chunk, a.First, s.plan.order[a.Meta], a.Group.Key, s, from, len(s.out)})
 }

@@ -1,6 +1,9 @@
 package window
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // entry is one event in a window. For a correlation over correlations it is an
 // instant of an inner one, and inner says which.
@@ -36,10 +39,14 @@ type window[P any] struct {
 
 	hits []hit // instants at which the condition holds, that may still change
 	runs []*run
+	// revoked are alerts that were withdrawn and may stand again.
+	revoked []revoked
 	// wakes is when the window waits to be settled, never where it does not.
 	wakes int64
 	// numbers are those of the group's values that were numbers in the first event.
 	numbers uint64
+	// held says that the window is being worked on while others are made.
+	held bool
 }
 
 // live are the entries that are kept.
@@ -54,7 +61,10 @@ func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
 		return 0, false
 	}
 	if w.old != nil && n.at < w.old.until {
-		if !w.old.add(n.at, n.slots, n.value) {
+		if w.old.add(n.at, n.slots, n.value) {
+			w.mask |= n.slots
+			e.wake(w, e.wakeTime(w)) // it may be what was missing for the instants that wait
+		} else {
 			e.Late++
 		}
 		e.touch(w)
@@ -65,9 +75,9 @@ func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
 	for i > w.head && e.after(&w.entries[i-1], n) {
 		i--
 	}
-	for j := i - 1; j >= w.head && w.entries[j].at == n.at; j-- {
-		if o := &w.entries[j]; e.same(o, n) && o.value == n.value {
-			return j, w.again(j, n)
+	for j := i - 1; j >= w.head && w.entries[j].at == n.at && e.same(&w.entries[j], n); j-- {
+		if w.entries[j].value == n.value {
+			return j, w.again(j, n, e)
 		}
 	}
 	w.entries = w.entries[:len(w.entries)+1]
@@ -75,31 +85,34 @@ func (w *window[P]) insert(n *entry[P], e *Engine[P]) (i int, added bool) {
 	w.entries[i] = *n
 	w.inserted(i)
 	if w.old != nil {
-		w.old.note(n.slots, n.value)
+		w.old.note(n.at, n.value)
 	}
 	return i, true
 }
 
 // again takes in an event that is there already. Only inputs that were not seen
-// of it are news.
-func (w *window[P]) again(i int, n *entry[P]) (changed bool) {
+// of it are news, and other evidence of an inner correlation.
+func (w *window[P]) again(i int, n *entry[P], e *Engine[P]) (changed bool) {
 	o := &w.entries[i]
 	if n.inner != nil {
+		same := func(a, b P) bool { return e.cfg.Compare(a, b) == 0 }
+		changed = !slices.EqualFunc(o.inner.evidence, n.inner.evidence, same)
 		o.inner.evidence = n.inner.evidence
 	}
 	if o.slots|n.slots == o.slots {
-		return false
+		return changed
 	}
 	w.forgetFold()
 	o.slots |= n.slots
 	return true
 }
 
-// remove takes an entry out again: the instant of an inner correlation that does
-// not hold any more.
+// remove takes an entry out again, into n: the instant of an inner correlation
+// that does not hold any more.
 func (w *window[P]) remove(n *entry[P], e *Engine[P]) bool {
 	for i := len(w.entries) - 1; i >= w.head && w.entries[i].at >= n.at; i-- {
-		if e.same(&w.entries[i], n) && w.entries[i].at == n.at {
+		if o := &w.entries[i]; e.same(o, n) && o.at == n.at {
+			n.inner = o.inner
 			w.forgetFold()
 			w.entries = append(w.entries[:i], w.entries[i+1:]...)
 			return true
@@ -142,12 +155,14 @@ func (e *Engine[P]) compare(a, b *entry[P]) int {
 func (w *window[P]) lateAt(at int64) bool { return at <= w.done && !w.series.early }
 
 // grow makes room for one more entry: by forgetting what is old, or by moving what
-// is kept to the front, where that frees enough.
+// is kept to the front, where that frees enough. What is forgotten when there is no
+// room depends on how much there was, which a window that was restored does not
+// know; so where alerts are amended, what is old is always forgotten.
 func (w *window[P]) grow(e *Engine[P]) {
-	if len(w.entries) < cap(w.entries) {
-		return
+	full := len(w.entries) == cap(w.entries)
+	if full || !e.cfg.Final {
+		w.trim(w.floor(e, e.settled), e)
 	}
-	w.trim(w.floor(e, e.settled), e)
 	switch n := len(w.entries); {
 	case n < cap(w.entries): // all were old
 	case 2*w.head >= n && n > 0:
@@ -179,12 +194,17 @@ func (w *window[P]) newest() int64 {
 }
 
 // floor is the time before which entries are of no use any more, the watermark
-// being at a time.
+// being at a time. What no instant was decided of yet is kept, however far the
+// watermark is behind.
 func (w *window[P]) floor(e *Engine[P], watermark int64) int64 {
 	if e.cfg.Final {
 		return watermark - w.series.keep
 	}
-	return w.newest() - w.series.keep
+	floor := w.newest() - w.series.keep
+	if !w.series.early && w.head < len(w.entries) && w.entries[w.head].at < floor {
+		floor = min(floor, w.nextInstant()-w.series.span)
+	}
+	return floor
 }
 
 // first is the index of the first entry at this time or later.
@@ -264,7 +284,8 @@ func (e *Engine[P]) limit(w *window[P]) {
 	if len(w.entries)-w.head <= e.cfg.Entries {
 		return
 	}
-	w.trim(w.floor(e, e.settled), e)
+	// What only waits to be looked at does not count.
+	w.trim(max(w.floor(e, e.settled), min(e.watermark-w.series.keep, w.nextInstant()-w.series.span)), e)
 	n := len(w.entries) - w.head
 	if n <= e.cfg.Entries {
 		return
@@ -275,7 +296,7 @@ func (e *Engine[P]) limit(w *window[P]) {
 		i++
 	}
 	if w.old == nil {
-		w.old = newSketch(w.series.kind, w.series.span)
+		w.old = newSketch(w.series)
 	}
 	for j := w.head; j < i; j++ {
 		o := &w.entries[j]

@@ -84,6 +84,9 @@ func (w *window[P]) tend() {
 	switch {
 	case w.tally == nil && n >= s.need:
 		w.tally = s.takeTally()
+		if t, ok := w.tally.(*sequence); ok && w.old != nil {
+			t.remember(w.old, beforeAll)
+		}
 		for i := w.lo; i < w.hi; i++ {
 			w.push(i)
 		}
@@ -140,6 +143,9 @@ func (w *window[P]) judge(at int64) (m measure, holds bool) {
 	}
 	m.with = ^uint64(0)
 	ok := true
+	if w.old != nil {
+		w.remember(at - s.span)
+	}
 	if m.value = float64(w.hi - w.lo); w.tally != nil {
 		m.value, ok = w.tally.measured(at - s.span)
 	}
@@ -151,6 +157,13 @@ func (w *window[P]) judge(at int64) (m measure, holds bool) {
 	}
 	m.with = w.clauses(at)
 	return m, m.with != 0 && (s.correlation.Clauses != nil || s.holds(m.value))
+}
+
+// remember tells the tally of inputs which were seen in the sketch.
+func (w *window[P]) remember(from int64) {
+	if t, ok := w.tally.(interface{ remember(k *sketch, from int64) }); ok {
+		t.remember(w.old, from)
+	}
 }
 
 // measure is what a window measures at an instant.

@@ -26,9 +26,10 @@ func (e *Engine[P]) idle(w *window[P]) bool {
 	w.trim(floor, e)
 	w.forgetHits(floor)
 	if w.old != nil && w.old.until < floor {
+		w.forgetFold()
 		w.old = nil
 	}
-	return w.head == len(w.entries) && len(w.runs) == 0 && w.old == nil && w.wakes == never
+	return w.head == len(w.entries) && len(w.runs) == 0 && len(w.revoked) == 0 && w.old == nil && w.wakes == never
 }
 
 // glances is how many windows are looked at to make room for one.
@@ -45,7 +46,7 @@ func (e *Engine[P]) evict() bool {
 			continue
 		}
 		w := s.idle.pop()
-		if e.idle(w) || len(w.entries)-w.head <= 1 && len(w.runs) == 0 && w.old == nil {
+		if !w.held && (e.idle(w) || len(w.entries)-w.head <= 1 && len(w.runs) == 0 && w.old == nil) {
 			if w.head < len(w.entries) {
 				e.Evicted++
 			}

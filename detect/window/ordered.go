@@ -57,7 +57,23 @@ func (t *sequence) extend(order []int, before, chains []int64, at int64, slots u
 // holds reports whether the inputs of a clause were seen in their order within
 // the window that begins at a time.
 func (t *sequence) holds(i int, c *clause, from int64) bool {
-	return t.chains[i][len(c.slots)-1] >= from && c.Without&t.mask == 0
+	return t.chains[i][len(c.slots)-1] >= from && c.Without&t.inputs() == 0
+}
+
+// remember goes on with the chains of a sketch, which is of earlier entries. A
+// chain only ever begins later, so it does no harm where they are known.
+func (t *sequence) remember(k *sketch, from int64) {
+	t.seen.remember(k, from)
+	before := k.order.chains
+	if t.last <= k.order.last {
+		t.last, before = k.order.last, k.order.before
+	}
+	for i := range t.chains {
+		for j := range t.chains[i] {
+			t.chains[i][j] = max(t.chains[i][j], k.order.chains[i][j])
+			t.before[i][j] = max(t.before[i][j], before[i][j])
+		}
+	}
 }
 
 func (t *sequence) reset() {

@@ -18,20 +18,28 @@ type hit struct {
 type run struct {
 	first, last int64
 	peak        hit // where most was measured
-	// frozen is up to when hits were forgotten, below the first of those kept.
+	// frozen is up to when hits were forgotten, below the first of those kept, and
+	// past the peak of those.
 	frozen int64
-	// absorbed is the evidence of the entries that were forgotten, count their
-	// number.
+	past   hit
+	// absorbed is the evidence of the entries that were forgotten.
 	absorbed any
-	count    int
 
-	told     bool
-	stale    bool // something happened that was not told yet
-	closed   bool
+	told      bool
+	withdrawn bool
+	stale     bool // something happened that was not told yet
+	closed    bool
+	revision  int
+	toldAt    int64   // the last instant that was told of
+	toldPeak  float64 // what was told that was measured
+	replaces  []int64
+}
+
+// revoked remembers of an alert that was withdrawn which revision said so: what
+// revokes it may be revoked by what comes late, and then it stands again.
+type revoked struct {
+	first    int64
 	revision int
-	toldAt   int64 // the last instant that was told of
-	counted  int   // the evidence that was told of
-	replaces []int64
 }
 
 // Group is whom an alert is about.
@@ -65,7 +73,7 @@ type Alert[P any] struct {
 	Replaces   []int64
 	ReplacedBy int64
 	// Absorbed is the evidence that is no longer kept, Events what is, in the order
-	// of time.
+	// of time. Of a withdrawn alert they are what it was about.
 	Absorbed any
 	Events   []P
 	// Begin is the time of the first event.
@@ -109,21 +117,40 @@ func (w *window[P]) keepHit(h hit) {
 
 func compareHit(h hit, at int64) int { return cmp.Compare(h.at, at) }
 
-// forgetHits drops hits before a time; the runs they belong to remember.
+// forgetHits drops hits before a time, and the runs that they belong to once
+// nothing can come any more that continues those.
 func (w *window[P]) forgetHits(floor int64) {
 	n, _ := slices.BinarySearchFunc(w.hits, floor, compareHit)
-	if n == 0 || 4*n < len(w.hits) {
-		return
-	}
-	for _, r := range w.runs {
-		for _, h := range w.hits[:n] {
-			if h.at >= r.first && h.at <= r.last {
-				r.frozen = max(r.frozen, h.at)
-			}
+	if n > 0 && 4*n >= len(w.hits) {
+		for _, r := range w.runs {
+			r.freeze(w.hits[:n])
 		}
+		w.hits = slices.Delete(w.hits, 0, n)
 	}
-	w.hits = slices.Delete(w.hits, 0, n)
-	w.runs = slices.DeleteFunc(w.runs, func(r *run) bool { return r.closed && r.last+w.series.suppress+w.series.span < floor })
+	oldest := int64(never)
+	if len(w.hits) > 0 {
+		oldest = w.hits[0].at
+	}
+	over := func(r *run) bool {
+		return r.closed && !r.stale && r.last < oldest && r.last+w.series.suppress+w.series.span < floor
+	}
+	if slices.ContainsFunc(w.runs, over) {
+		w.runs = slices.DeleteFunc(w.runs, over)
+	}
+	w.revoked = slices.DeleteFunc(w.revoked, func(r revoked) bool { return r.first < floor })
+}
+
+// freeze has the run remember what will be forgotten of its hits.
+func (r *run) freeze(hits []hit) {
+	for _, h := range hits {
+		if h.at < r.first || h.at > r.last {
+			continue
+		}
+		if r.frozen == beforeAll || h.value > r.past.value {
+			r.past = h
+		}
+		r.frozen = max(r.frozen, h.at)
+	}
 }
 
 // extend adds a hit behind all others to the last run, or begins one.
@@ -133,20 +160,20 @@ func (e *Engine[P]) extend(w *window[P], h hit) {
 		switch {
 		case h.at < r.first:
 			if r = w.runAt(h.at); r == nil {
-				e.rebuild(w)
+				e.rebuild(w, h.at, h.at)
 				return
 			}
 			fallthrough
 		case h.at <= r.last+w.series.suppress:
 			r.last = max(r.last, h.at)
 			r.raise(h)
-			e.tell(w, r, false)
+			e.tell(w, r, e.settled, false)
 			return
 		}
 	}
 	r := &run{first: h.at, last: h.at, peak: h, frozen: beforeAll}
 	w.runs = append(w.runs, r)
-	e.tell(w, r, false)
+	e.tell(w, r, e.settled, false)
 }
 
 // runAt is the run that an instant lies within, nil where there is none.
@@ -166,10 +193,11 @@ func (r *run) raise(h hit) {
 }
 
 // tell tells of a run what was not told yet, if it is worth it: not each event,
-// but the beginning, twice as much evidence, a quarter of the timespan, the end.
-// Under Final there is nothing to tell before the end.
-func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
-	ended := e.watermark > r.last+w.series.suppress
+// but the beginning, twice as much measured, a quarter of the timespan, the end.
+// Under Final there is nothing to tell before the end. What is decided while the
+// watermark advances may be followed by more, so it has come to now only.
+func (e *Engine[P]) tell(w *window[P], r *run, now int64, must bool) {
+	ended := now > r.last+w.series.suppress
 	must = must || ended && !r.closed
 	r.stale, r.closed = true, ended
 	switch {
@@ -180,7 +208,7 @@ func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
 		}
 	case !must:
 		// What comes late comes in numbers: it is told when time goes on.
-		e.wake(w, e.watermark+1)
+		e.wake(w, now+1)
 	}
 	if r.told && !must && !w.worthTelling(r) {
 		return
@@ -189,17 +217,31 @@ func (e *Engine[P]) tell(w *window[P], r *run, must bool) {
 	e.emit(w, r, func(a *Alert[P]) {
 		if r.told {
 			r.revision++
+		} else {
+			r.revision = w.revive(r.first)
 		}
-		r.told, r.toldAt, r.counted = true, r.last, r.count+len(a.Events)
+		r.told, r.toldAt, r.toldPeak = true, r.last, r.peak.value
 		a.Revision, a.Closed, a.Replaces = r.revision, r.closed, r.replaces
 	})
+}
+
+// revive is the revision with which an alert is first told: 0, unless one that
+// began at the same instant was withdrawn and now stands again.
+func (w *window[P]) revive(first int64) int {
+	i := slices.IndexFunc(w.revoked, func(r revoked) bool { return r.first == first })
+	if i < 0 {
+		return 0
+	}
+	next := w.revoked[i].revision + 1
+	w.revoked = slices.Delete(w.revoked, i, i+1)
+	return next
 }
 
 const minute = 60_000
 
 // worthTelling reports whether much has happened since a run was told of.
 func (w *window[P]) worthTelling(r *run) bool {
-	return r.last >= r.toldAt+max(w.series.span/4, minute) || r.count+w.evidenceCount(r) >= 2*r.counted
+	return r.last >= r.toldAt+max(w.series.span/4, minute) || r.peak.value > r.toldPeak && r.peak.value >= 2*r.toldPeak
 }
 
 // closeRuns tells the end of runs that have been quiet for long enough, and what
@@ -208,7 +250,7 @@ func (e *Engine[P]) closeRuns(w *window[P]) {
 	for _, r := range w.runs {
 		if e.watermark > r.last+w.series.suppress && (!r.closed || r.stale) {
 			e.touch(w)
-			e.tell(w, r, true)
+			e.tell(w, r, e.watermark, true)
 		}
 	}
 }
@@ -242,7 +284,7 @@ func (e *Engine[P]) reconsider(w *window[P], at int64) {
 	changed := false
 	for x := at; x <= end; x = w.instantAfter(x) {
 		if !w.instant(x) {
-			continue
+			continue // an entry was taken out
 		}
 		m, holds := w.judge(x)
 		if w.series.early {
@@ -250,9 +292,21 @@ func (e *Engine[P]) reconsider(w *window[P], at int64) {
 		}
 		changed = e.revise(w, hit{x, m}, holds) || changed
 	}
+	changed = e.missing(w, at, end) || changed
 	if changed && w.series.alerts {
-		e.rebuild(w)
+		e.rebuild(w, at, end)
 	}
+}
+
+// missing takes back the instants of an entry that was taken out.
+func (e *Engine[P]) missing(w *window[P], at, end int64) (changed bool) {
+	if at <= end && !w.instant(at) {
+		changed = e.revise(w, hit{at: at}, false)
+	}
+	if x := at + w.series.span; w.series.forward && x <= end && !w.instant(x) {
+		changed = e.revise(w, hit{at: x}, false) || changed
+	}
+	return changed
 }
 
 // instant reports whether the window is decided at this time.
@@ -287,8 +341,9 @@ func (e *Engine[P]) revise(w *window[P], h hit, holds bool) (anew bool) {
 	i, before := slices.BinarySearchFunc(w.hits, h.at, compareHit)
 	switch {
 	case holds:
+		lowered := before && w.lowered(h)
 		e.hit(w, h)
-		return before && w.lowered(h)
+		return lowered
 	case before || len(w.series.outer) > 0:
 		for _, f := range w.series.outer {
 			e.withdraw(w, f, h)
@@ -305,9 +360,9 @@ func (w *window[P]) lowered(h hit) bool {
 	return slices.ContainsFunc(w.runs, func(r *run) bool { return r.peak.at == h.at && h.value < r.peak.value })
 }
 
-// rebuild makes the runs anew of the hits, and tells how they differ from those
-// that were told.
-func (e *Engine[P]) rebuild(w *window[P]) {
+// rebuild makes the runs anew of the hits, after some from one time to another
+// have changed, and tells how they differ from those that were told.
+func (e *Engine[P]) rebuild(w *window[P], from, to int64) {
 	old := w.runs
 	w.runs = w.fresh(old)
 	for _, r := range w.runs {
@@ -319,7 +374,10 @@ func (e *Engine[P]) rebuild(w *window[P]) {
 		}
 	}
 	for _, r := range w.runs {
-		e.tell(w, r, len(r.replaces) > 0 && !r.told)
+		same := func(o *run) bool { return o.first == r.first && o.last == r.last }
+		if r.first <= to && from <= r.last || !slices.ContainsFunc(old, same) {
+			e.tell(w, r, e.settled, len(r.replaces) > 0 && !r.told)
+		}
 	}
 }
 
@@ -328,7 +386,7 @@ func (e *Engine[P]) rebuild(w *window[P]) {
 func (w *window[P]) fresh(old []*run) (runs []*run) {
 	for _, o := range old {
 		if o.frozen != beforeAll {
-			runs = append(runs, &run{first: o.first, last: o.frozen, peak: o.peak, frozen: o.frozen})
+			runs = append(runs, &run{first: o.first, last: o.frozen, peak: o.past, frozen: o.frozen, past: o.past})
 		}
 	}
 	for _, h := range w.hits {
@@ -348,8 +406,8 @@ func (r *run) inherit(old []*run) {
 	for _, o := range old {
 		switch {
 		case o.first == r.first:
-			r.told, r.revision, r.toldAt, r.counted = o.told, o.revision, o.toldAt, o.counted
-			r.absorbed, r.count, r.closed, r.stale = o.absorbed, o.count, o.closed, o.stale
+			r.told, r.revision, r.toldAt, r.toldPeak = o.told, o.revision, o.toldAt, o.toldPeak
+			r.absorbed, r.closed, r.stale = o.absorbed, o.closed, o.stale
 			r.replaces = append(r.replaces, o.replaces...)
 		case o.told && o.first >= r.first && o.first <= r.last:
 			r.replaces = append(r.replaces, o.first)
@@ -366,9 +424,14 @@ func (e *Engine[P]) giveUp(w *window[P], o *run) {
 			by = r.first
 		}
 	}
+	o.withdrawn = true
+	o.revision++
+	w.revoked = append(w.revoked, revoked{o.first, o.revision})
 	e.emit(w, o, func(a *Alert[P]) {
-		o.revision++
 		a.Revision, a.Closed, a.Withdrawn, a.ReplacedBy = o.revision, true, true, by
+		if len(a.Events) == 0 { // it rested on an inner instant, which is gone
+			a.Events = append(a.Events, e.removed...)
+		}
 	})
 }
 
@@ -390,19 +453,22 @@ func (e *Engine[P]) emit(w *window[P], r *run, set func(*Alert[P])) {
 	e.cfg.Emit(a)
 }
 
-// evidenceCount is about how many entries support the run.
-func (w *window[P]) evidenceCount(r *run) int {
-	return w.behind(r.last) - w.first(r.first-w.series.span)
-}
-
 // supports reports whether an entry is evidence of the run: whether it is in the
 // window of one of its instants and contributes there.
 func (w *window[P]) supports(o *entry[P], r *run) bool {
 	if o.at > r.last || o.at < r.first-w.series.span || w.series.numeric && o.value == (value{}) {
 		return false
 	}
-	i, _ := slices.BinarySearchFunc(w.hits, o.at, compareHit)
-	return i < len(w.hits) && w.hits[i].at <= o.at+w.series.span && w.hits[i].at <= r.last && w.hits[i].with&o.slots != 0
+	if r.withdrawn {
+		return o.slots&r.peak.with != 0 // no instant is left: what counted where most was measured
+	}
+	i, _ := slices.BinarySearchFunc(w.hits, max(o.at, r.first), compareHit)
+	for end := min(o.at+w.series.span, r.last); i < len(w.hits) && w.hits[i].at <= end; i++ {
+		if w.hits[i].with&o.slots != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // evidence are the events of an entry.
@@ -419,7 +485,6 @@ func (e *Engine[P]) absorb(w *window[P], o *entry[P]) {
 		if w.supports(o, r) {
 			for _, p := range o.evidence() {
 				r.absorbed = e.cfg.Absorb(r.absorbed, p)
-				r.count++
 			}
 		}
 	}
@@ -485,8 +550,11 @@ func linked(links []link, at int64, slots uint64) bool {
 	return slices.ContainsFunc(links, func(l link) bool { return l.at == at && slots&(1<<l.slot) != 0 })
 }
 
-// pass gives an instant to a correlation over this one.
+// pass gives an instant to a correlation over this one. The window must not be
+// evicted to make room for that one's.
 func (e *Engine[P]) pass(w *window[P], f feed[P], h hit) {
+	w.held = true
+	defer func() { w.held = false }()
 	outer, n, ok := e.outer(w, f, h)
 	if !ok {
 		return
@@ -497,8 +565,11 @@ func (e *Engine[P]) pass(w *window[P], f feed[P], h hit) {
 
 // withdraw takes an instant back that does not hold any more.
 func (e *Engine[P]) withdraw(w *window[P], f feed[P], h hit) {
+	w.held = true
+	defer func() { w.held = false }()
 	outer, n, ok := e.outer(w, f, h)
 	if ok && outer.remove(&n, e) {
+		e.removed = n.inner.evidence
 		e.touch(outer)
 		e.reconsider(outer, h.at)
 	}

@@ -184,13 +184,6 @@ func (c *Config[P]) lateness() time.Duration {
 	return c.Lateness
 }
 
-func btoi(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // holds reports whether the bounds hold for what was measured.
 func (s *series[P]) holds(measured float64) bool {
 	for _, b := range s.bounds {

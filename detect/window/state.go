@@ -13,8 +13,8 @@ type windowState[P any] struct {
 	Entries []entryState[P] `json:"e,omitempty"`
 	Hits    []hitState      `json:"h,omitempty"`
 	Runs    []runState      `json:"r,omitempty"`
-	Until   int64           `json:"u,omitempty"`
-	Buckets []bucketState   `json:"b,omitempty"`
+	Revoked []revokedState  `json:"w,omitempty"`
+	Old     *sketchState    `json:"k,omitempty"`
 }
 
 type entryState[P any] struct {
@@ -38,15 +38,20 @@ type runState struct {
 	Last     int64           `json:"l"`
 	Peak     hitState        `json:"p"`
 	Frozen   int64           `json:"z"`
+	Past     hitState        `json:"y,omitzero"`
 	Absorbed json.RawMessage `json:"a,omitempty"`
-	Count    int             `json:"c,omitempty"`
 	Told     bool            `json:"o,omitempty"`
 	Stale    bool            `json:"st,omitempty"`
 	Closed   bool            `json:"x,omitempty"`
 	Revision int             `json:"n,omitempty"`
 	ToldAt   int64           `json:"ta,omitempty"`
-	Counted  int             `json:"tc,omitempty"`
+	ToldPeak float64         `json:"tp,omitempty"`
 	Replaces []int64         `json:"rs,omitempty"`
+}
+
+type revokedState struct {
+	First    int64 `json:"f"`
+	Revision int   `json:"n"`
 }
 
 // Key names a window for good: the rule, its version, and the group.
@@ -66,7 +71,11 @@ func (e *Engine[P]) Dirty() int { return len(e.dirty) + len(e.gone) }
 // what it holds, or nil where it is gone.
 func (e *Engine[P]) Changes(fn func(k Key, value []byte) error) error {
 	for w := range e.dirty {
-		b, err := json.Marshal(w.save())
+		st, err := w.save()
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(st)
 		if err != nil {
 			return fmt.Errorf("encode window: %w", err)
 		}
@@ -88,9 +97,14 @@ func (e *Engine[P]) Saved() {
 	clear(e.gone)
 }
 
+// touch notes that a window has changed. One of its name that was gone is back.
 func (e *Engine[P]) touch(w *window[P]) {
-	if !e.cfg.Final {
-		e.dirty[w] = struct{}{}
+	if e.cfg.Final {
+		return
+	}
+	e.dirty[w] = struct{}{}
+	if len(e.gone) > 0 {
+		delete(e.gone, w.name())
 	}
 }
 
@@ -102,7 +116,7 @@ func (e *Engine[P]) forget(w *window[P]) {
 	}
 }
 
-func (w *window[P]) save() windowState[P] {
+func (w *window[P]) save() (windowState[P], error) {
 	st := windowState[P]{Numbers: w.numbers, Done: w.done}
 	for i := range w.live() {
 		o := &w.live()[i]
@@ -118,15 +132,16 @@ func (w *window[P]) save() windowState[P] {
 	for _, r := range w.runs {
 		st.Runs = append(st.Runs, r.save())
 	}
+	for _, r := range w.revoked {
+		st.Revoked = append(st.Revoked, revokedState{r.first, r.revision})
+	}
 	if w.old != nil {
-		st.Until = w.old.until
-		for _, b := range w.old.buckets {
-			if bs, err := b.save(); err == nil {
-				st.Buckets = append(st.Buckets, bs)
-			}
+		var err error
+		if st.Old, err = w.old.save(); err != nil {
+			return st, err
 		}
 	}
-	return st
+	return st, nil
 }
 
 func (h hit) save() hitState { return hitState{h.at, h.value, h.uncertainty, h.with} }
@@ -135,8 +150,8 @@ func (h hitState) hit() hit { return hit{h.At, measure{h.Value, h.Uncertainty, h
 
 func (r *run) save() runState {
 	st := runState{
-		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Count: r.count, Told: r.told, Stale: r.stale, Closed: r.closed,
-		Revision: r.revision, ToldAt: r.toldAt, Counted: r.counted, Replaces: r.replaces,
+		First: r.first, Last: r.last, Peak: r.peak.save(), Frozen: r.frozen, Past: r.past.save(), Told: r.told, Stale: r.stale, Closed: r.closed,
+		Revision: r.revision, ToldAt: r.toldAt, ToldPeak: r.toldPeak, Replaces: r.replaces,
 	}
 	if r.absorbed != nil {
 		st.Absorbed, _ = json.Marshal(r.absorbed) // plain data, see Config.Absorb
@@ -145,7 +160,8 @@ func (r *run) save() runState {
 }
 
 // Restore takes in a window that was saved; nil is one that is gone. Where the
-// rule is gone or has another version now, the window counts as gone.
+// rule is gone or has another version now, the window counts as gone. After the
+// last one, Resume goes on.
 func (e *Engine[P]) Restore(k Key, value []byte) error {
 	i := slices.IndexFunc(e.series, func(s *series[P]) bool { return s.meta.ID == k.Rule && s.meta.Version == k.Version })
 	if i < 0 {
@@ -183,13 +199,13 @@ func (st *windowState[P]) newest() int64 {
 
 func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
 	w.done = st.Done
+	w.entries = e.pool.take(len(st.Entries))
 	for _, es := range st.Entries {
 		n := entry[P]{at: es.At, slots: es.Slots, value: es.Value, p: es.P}
 		if es.Inner != "" {
 			n.inner = &inner[P]{es.Inner, es.Evidence}
 		}
 		w.mask |= n.slots
-		w.grow(e)
 		w.entries = append(w.entries, n)
 	}
 	for _, h := range st.Hits {
@@ -202,16 +218,16 @@ func (e *Engine[P]) fill(w *window[P], st *windowState[P]) error {
 		}
 		w.runs = append(w.runs, r)
 	}
-	if len(st.Buckets) > 0 {
-		w.old = newSketch(w.series.kind, w.series.span)
-		w.old.until = st.Until
-		for _, b := range st.Buckets {
-			if err := w.old.restore(b); err != nil {
-				return err
-			}
-		}
+	for _, r := range st.Revoked {
+		w.revoked = append(w.revoked, revoked{r.First, r.Revision})
 	}
-	e.wake(w, e.wakeTime(w))
+	if st.Old != nil {
+		w.old = newSketch(w.series)
+		if err := w.old.restore(st.Old); err != nil {
+			return err
+		}
+		w.mask |= w.old.seenSince(beforeAll + 1)
+	}
 	return nil
 }
 
@@ -220,13 +236,13 @@ func (e *Engine[P]) drop(w *window[P]) {
 	w.forgetFold()
 	e.pool.give(w.entries)
 	w.entries, w.head, w.mask, w.wakes = nil, 0, 0, never
-	w.hits, w.runs, w.old, w.done = nil, nil, nil, beforeAll
+	w.hits, w.runs, w.revoked, w.old, w.done = nil, nil, nil, nil, beforeAll
 }
 
 func (e *Engine[P]) run(st runState) (*run, error) {
 	r := &run{
-		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, count: st.Count, told: st.Told, stale: st.Stale, closed: st.Closed,
-		revision: st.Revision, toldAt: st.ToldAt, counted: st.Counted, replaces: st.Replaces,
+		first: st.First, last: st.Last, peak: st.Peak.hit(), frozen: st.Frozen, past: st.Past.hit(), told: st.Told, stale: st.Stale, closed: st.Closed,
+		revision: st.Revision, toldAt: st.ToldAt, toldPeak: st.ToldPeak, replaces: st.Replaces,
 	}
 	if st.Absorbed != nil {
 		var err error

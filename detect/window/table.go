@@ -157,14 +157,20 @@ func (e *Engine[P]) window(s *series[P], group uint64, key []byte, numbers uint6
 	if e.windows.used >= e.cfg.Groups && !e.evict() {
 		return nil
 	}
-	w := &window[P]{}
-	if n := len(e.free); n > 0 {
-		w = e.free[n-1]
-		e.free = e.free[:n-1]
-	}
+	w := e.freeWindow()
 	*w = window[P]{series: s, key: newKey(key), numbers: numbers, done: beforeAll, wakes: never}
 	e.windows.add(hash, w)
 	e.watch(w, at)
+	return w
+}
+
+func (e *Engine[P]) freeWindow() *window[P] {
+	n := len(e.free)
+	if n == 0 {
+		return new(window[P])
+	}
+	w := e.free[n-1]
+	e.free = e.free[:n-1]
 	return w
 }
 

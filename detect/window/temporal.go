@@ -6,6 +6,8 @@ import "math/bits"
 type seen struct {
 	mask  uint64
 	times []int32 // how many entries each input has
+	// older are the inputs that were seen in what is not kept.
+	older uint64
 }
 
 func newSeen(inputs int) tally { return &seen{times: make([]int32, inputs)} }
@@ -25,14 +27,19 @@ func (t *seen) remove(_ int64, slots uint64, _ value, _ bool) {
 	}
 }
 
-func (t *seen) measured(int64) (float64, bool) { return float64(bits.OnesCount64(t.mask)), true }
+func (t *seen) measured(int64) (float64, bool) { return float64(bits.OnesCount64(t.inputs())), true }
+
+func (t *seen) inputs() uint64 { return t.mask | t.older }
 
 // holds reports whether a clause holds.
 func (t *seen) holds(_ int, c *clause, _ int64) bool {
-	return c.With&^t.mask == 0 && c.Without&t.mask == 0
+	return c.With&^t.inputs() == 0 && c.Without&t.inputs() == 0
 }
 
 func (t *seen) reset() {
 	clear(t.times)
-	t.mask = 0
+	t.mask, t.older = 0, 0
 }
+
+// remember says which inputs were seen in a sketch.
+func (t *seen) remember(k *sketch, from int64) { t.older = k.seenSince(from) }

@@ -89,7 +89,7 @@ func numberValue(v *event.Value) value {
 	case event.Int:
 		return value{uint64(v.Int), whole}
 	case event.Float:
-		return value{uint64(v.Int), fraction}
+		return fractionValue(v.Float())
 	case event.String:
 		return parseNumber(v.Str)
 	default:
@@ -106,9 +106,17 @@ func parseNumber(s string) value {
 		return value{uint64(i), whole}
 	}
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
-		return value{math.Float64bits(f), fraction}
+		return fractionValue(f)
 	}
 	return value{}
+}
+
+// largest is what larger fractions are taken for, so that the sum of hostile ones
+// is a number.
+const largest = 1e290
+
+func fractionValue(f float64) value {
+	return value{math.Float64bits(max(-largest, min(largest, f))), fraction}
 }
 
 // number is the value as a float, false where it is none.

@@ -47,7 +47,8 @@ type Config[P any] struct {
 	// before it. Under Final it is the watermark alone that tells.
 	Lateness time.Duration
 	// Entries is how many entries a window keeps one by one; what is more is
-	// counted by sketches, with an error that the alert states.
+	// counted by sketches, with an error that the alert states. What is in a sketch
+	// is not told apart any more: repeated there, an event counts again.
 	Entries int
 	// Groups is how many windows the engine keeps at most.
 	Groups int
@@ -84,6 +85,7 @@ type Engine[P any] struct {
 	touched int64    // what fetch has read: without a use for it, it would not be read
 	pool    pool[P]
 	alert   Alert[P]
+	removed []P // what the inner instant rested on that was taken back last
 
 	Counters
 }
@@ -201,7 +203,7 @@ func (e *Engine[P]) take(w *window[P], n entry[P]) {
 	}
 	switch s := w.series; {
 	case len(w.entries)-w.head < s.need || s.required&^w.mask != 0:
-	case s.early && i == len(w.entries)-1:
+	case s.early && i == len(w.entries)-1 && (!s.numeric || n.at != w.done): // unless a sum has fallen since
 		e.decide(w, n.at)
 		w.done = max(w.done, n.at)
 	case s.early:
@@ -226,8 +228,11 @@ func (e *Engine[P]) Advance(t int64) {
 }
 
 // Resume says up to which watermark everything was decided when the state was
-// saved that has been restored.
-func (e *Engine[P]) Resume(watermark int64) { e.watermark, e.settled = watermark, watermark }
+// saved. It comes after Restore.
+func (e *Engine[P]) Resume(watermark int64) {
+	e.watermark, e.settled = max(e.watermark, watermark), max(e.settled, watermark)
+	e.windows.all(func(w *window[P]) { e.wake(w, e.wakeTime(w)) })
+}
 
 // Close says that nothing comes any more. It tells what is still open.
 func (e *Engine[P]) Close() { e.CloseAt(never - 1) }
@@ -246,6 +251,7 @@ func (e *Engine[P]) settle(w *window[P]) {
 	if !w.series.early {
 		for at := w.nextInstant(); at <= min(e.watermark, e.end); at = w.nextInstant() {
 			w.done = at
+			e.touch(w)
 			e.decide(w, at)
 		}
 	}

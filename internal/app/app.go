@@ -19,6 +19,7 @@ import (
 	"github.com/crmwatch/crmwatch/ingest/catalog"
 	"github.com/crmwatch/crmwatch/internal/bus"
 	"github.com/crmwatch/crmwatch/roster"
+	"github.com/crmwatch/crmwatch/rules/history"
 )
 
 // Deps are what the program takes from its surroundings.
@@ -45,7 +46,8 @@ type App struct {
 	known  chan struct{} // closed once the roster is known
 
 	// Rules are those in force.
-	Rules *RuleBook
+	Rules    *RuleBook
+	versions history.Record // of recordRules, and then of followRules alone
 
 	// Bus, Book and Pipeline work once Connect has returned.
 	Bus      *bus.Client
@@ -147,10 +149,13 @@ func (a *App) PublishRoster(ctx context.Context, people []roster.Person) error {
 // what it had taken in. Connect comes first.
 func (a *App) Run(ctx context.Context) error {
 	if err := a.loadRoster(ctx); err != nil {
-		return err
+		return ended(ctx, err)
+	}
+	if err := a.recordRules(ctx); err != nil {
+		return ended(ctx, err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	stages := []func(context.Context) error{a.FollowRoster, a.archive, a.notifier().Run, a.detect, a.watchRules}
+	stages := []func(context.Context) error{a.FollowRoster, a.archive, a.notifier().Run, a.detect, a.watchRules, a.followRules}
 	if a.cfg.HTTP.Listen != "" {
 		stages = append(stages, a.serve)
 	}
@@ -195,12 +200,11 @@ func (a *App) openBus() (*bus.Client, error) {
 
 func (a *App) detector() *detect.Detector {
 	k := a.cfg.Kafka
-	cfg := detect.DefaultConfig()
-	cfg.Lateness = a.cfg.Detect.Lateness
-	return detect.New(cfg, detect.Deps{
+	return detect.New(a.cfg.Detect.engine(), detect.Deps{
 		Events: a.Bus.Group(k.topic(topicEvents), k.topic(groupDetect)), State: a.Bus.Table(k.topic(topicState)),
 		Findings: a.Bus.Writer(k.topic(topicAlerts)), Dead: a.Bus.Writer(k.topic(topicDead)),
 		Rules: a.Rules.Current, People: a.Book, Logger: a.Logger.With("stage", "detect"), Metrics: a.Registry, Now: a.Now,
+		Limit: a.health.limit,
 	})
 }
 

@@ -4,17 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crmwatch/crmwatch/internal/stream"
 	"github.com/crmwatch/crmwatch/store"
 )
 
-// OpenStore opens ClickHouse without waiting for it.
-func (a *App) OpenStore() (*store.DB, error) {
-	h := a.cfg.ClickHouse
+// openStore opens ClickHouse without waiting for it.
+func openStore(h ClickHouse, log *slog.Logger, reg prometheus.Registerer) (*store.DB, error) {
 	tls, err := h.TLS.config()
 	if err != nil {
 		return nil, fmt.Errorf("clickhouse.tls: %w", err)
@@ -22,7 +23,7 @@ func (a *App) OpenStore() (*store.DB, error) {
 	db, err := store.Open(store.Config{
 		Addrs: h.Addrs, Protocol: h.Protocol, Database: h.Database, User: h.User, Password: h.Password.Reveal(), TLS: tls,
 		RetentionDays: h.RetentionDays, Cluster: h.Cluster,
-	}, store.Deps{Logger: a.Logger.With("stage", "archive"), Registerer: a.Registry})
+	}, store.Deps{Logger: log, Registerer: reg})
 	if err != nil {
 		return nil, fmt.Errorf("open ClickHouse: %w", err)
 	}
@@ -32,7 +33,7 @@ func (a *App) OpenStore() (*store.DB, error) {
 // archive copies every topic into ClickHouse until ctx ends. ClickHouse being
 // down delays it and nothing else.
 func (a *App) archive(ctx context.Context) error {
-	db, err := a.OpenStore()
+	db, err := openStore(a.cfg.ClickHouse, a.Logger.With("stage", "archive"), a.Registry)
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func (a *App) archive(ctx context.Context) error {
 	ar := store.NewArchive(db, store.ArchiveDeps{DeadLetters: a.Bus.Writer(k.topic(topicDead)), Now: a.Now})
 	g, ctx := errgroup.WithContext(ctx)
 	for topic, stage := range map[string]func(stream.Group) *store.Stage{
-		topicEvents: ar.Events, topicAlerts: ar.Alerts, topicDead: ar.DeadLetters, topicRoster: ar.Roster,
+		topicEvents: ar.Events, topicAlerts: ar.Alerts, topicDead: ar.DeadLetters, topicRoster: ar.Roster, topicRules: ar.Rules,
 	} {
 		s := stage(a.Bus.Group(k.topic(topic), k.topic(groupArchive+topic)))
 		g.Go(func() error { return s.Run(ctx) })

@@ -89,7 +89,26 @@ type Roster struct {
 
 // Detect is what may be set of the detector.
 type Detect struct {
-	Lateness time.Duration `yaml:"lateness"`
+	Lateness     time.Duration            `yaml:"lateness"`
+	Delay        time.Duration            `yaml:"delay"`
+	SourceDelays map[string]time.Duration `yaml:"source_delays"`
+	Idle         time.Duration            `yaml:"idle"`
+	MaxWindows   int                      `yaml:"max_windows"`
+	ExactEvents  int                      `yaml:"exact_events"`
+}
+
+// detecting is what the detector does where nothing else is said.
+func detecting() Detect {
+	d := detect.DefaultConfig()
+	return Detect{Lateness: d.Lateness, Delay: d.Delay, SourceDelays: map[string]time.Duration{}, Idle: d.Idle, MaxWindows: d.Groups, ExactEvents: d.Entries}
+}
+
+// engine is how the detector's engines work.
+func (d Detect) engine() detect.Config {
+	cfg := detect.DefaultConfig()
+	cfg.Lateness, cfg.Delay, cfg.Delays, cfg.Idle = d.Lateness, d.Delay, d.SourceDelays, d.Idle
+	cfg.Groups, cfg.Entries = d.MaxWindows, d.ExactEvents
+	return cfg
 }
 
 // Alert is where alerts go; without a Slack token they are drawn on the terminal.
@@ -123,7 +142,7 @@ func Default() Config {
 		},
 		ClickHouse: ClickHouse{Protocol: "native", Database: "crmwatch", User: "default", RetentionDays: 400},
 		Roster:     Roster{TimeZone: "Asia/Shanghai", Hours: roster.OfficeHours.String()},
-		Detect:     Detect{Lateness: detect.DefaultConfig().Lateness},
+		Detect:     detecting(),
 		Alert:      Alert{MaxAge: 24 * time.Hour},
 		Log:        Log{Level: "info", Format: "text"},
 	}

@@ -6,8 +6,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/crmwatch/crmwatch/detect"
 )
 
 func noEnv(string) (string, bool) { return "", false }
@@ -19,6 +22,21 @@ func write(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// What is set reaches the detector.
+func TestDetectorIsConfigured(t *testing.T) {
+	cfg, err := Load(write(t, "detect: {lateness: 48h, delay: 1m, source_delays: {zoho: 3h}, idle: 2h, max_windows: 5000, exact_events: 700}\n"), noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := cfg.Detect.engine()
+	if got.Lateness != 48*time.Hour || got.Delay != time.Minute || got.Delays["zoho"] != 3*time.Hour || got.Idle != 2*time.Hour || got.Groups != 5000 || got.Entries != 700 {
+		t.Errorf("%+v", got)
+	}
+	if got := Default().Detect.engine(); got.Groups != detect.DefaultConfig().Groups || got.Entries != detect.DefaultConfig().Entries || got.Delay != detect.DefaultConfig().Delay {
+		t.Errorf("%+v", got)
+	}
 }
 
 // The example says what the defaults are; it must not lie.
@@ -78,6 +96,15 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 		{"not YAML", "tenant: [a\n", []string{"c.yml:"}},
 		{"two documents", "tenant: a\n---\ntenant: b\n", []string{"one YAML document"}},
 		{"duplicate keys", "tenant: a\ntenant: b\n", []string{"c.yml:2:", "already"}},
+		{
+			"detector", "detect:\n  delay: 200h\n  source_delays:\n    salesforce: 169h\n    zoho: 1h\n    yonyou: -1s\n  idle: 1s\n  max_windows: 1\n  exact_events: 0\n",
+			[]string{
+				"c.yml:2: detect.delay: must be at least 0 and at most detect.lateness", "c.yml:4: detect.source_delays.salesforce: must be", "c.yml:6: detect.source_delays.yonyou",
+				"c.yml:7: detect.idle: must be at least 1m", "c.yml:8: detect.max_windows: must be at least 1000", "c.yml:9: detect.exact_events: must be 100",
+			},
+		},
+		{"delays that are none", "detect:\n  source_delays: {zoho: soon}\n", []string{"c.yml:2: the value must be a duration"}},
+		{"delays without names", "detect:\n  source_delays: 1h\n", []string{"c.yml:2: the value must be a group of names and durations"}},
 		{"zone and hours", "roster:\n  time_zone: Mars/Olympus\n  hours: always\n", []string{"c.yml:2: roster.time_zone", "c.yml:3: roster.hours"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -108,7 +135,7 @@ func TestEmptyFileIsTheDefault(t *testing.T) {
 
 func TestEnvironmentOverridesFile(t *testing.T) {
 	env := map[string]string{
-		"CRMWATCH_KAFKA_BROKERS": "a:1, b:2", "CRMWATCH_KAFKA_PARTITIONS": "7", "CRMWATCH_DETECT_LATENESS": "48h",
+		"CRMWATCH_KAFKA_BROKERS": "a:1, b:2", "CRMWATCH_KAFKA_PARTITIONS": "7", "CRMWATCH_DETECT_LATENESS": "48h", "CRMWATCH_DETECT_SOURCE_DELAYS": "salesforce = 24h, zoho=1m",
 		"CRMWATCH_KAFKA_SASL_PASSWORD": "env:KP", "KP": "swordfish", "CRMWATCH_KAFKA_TLS_ENABLED": "true", "CRMWATCH_TENANT": "t",
 	}
 	cfg, err := Load(write(t, "tenant: file\nkafka:\n  partitions: 3\n"), func(k string) (string, bool) { v, ok := env[k]; return v, ok })
@@ -120,6 +147,15 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 	}
 	if cfg.Tenant != "t" || cfg.Detect.Lateness.Hours() != 48 {
 		t.Errorf("%+v", cfg)
+	}
+	if d := cfg.Detect.engine().Delays; len(d) != 2 || d["salesforce"] != 24*time.Hour || d["zoho"] != time.Minute {
+		t.Errorf("%v", d)
+	}
+	for _, text := range []string{"zoho", "zoho=soon", "=1h"} {
+		_, err = Load("", func(k string) (string, bool) { return text, k == "CRMWATCH_DETECT_SOURCE_DELAYS" })
+		if err == nil || !strings.Contains(err.Error(), "CRMWATCH_DETECT_SOURCE_DELAYS: the value must be names and durations") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 	_, err = Load("", func(k string) (string, bool) { return "x", k == "CRMWATCH_KAFKA_PARTITIONS" })
 	if err == nil || !strings.Contains(err.Error(), "CRMWATCH_KAFKA_PARTITIONS: the value must be a whole number") {

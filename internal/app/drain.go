@@ -16,6 +16,7 @@ func (a *App) Drained(ctx context.Context) error {
 		{topicEvents, groupArchive + topicEvents},
 		{topicAlerts, groupArchive + topicAlerts},
 		{topicRoster, groupArchive + topicRoster},
+		{topicRules, groupArchive + topicRules},
 		{topicDead, groupArchive + topicDead},
 	} {
 		if err := a.caughtUp(ctx, step[0], step[1]); err != nil {

@@ -34,6 +34,8 @@ func TestEndToEnd(t *testing.T) {
 		{"ClickHouse comes late", storyLateClickHouse},
 		{"customers' data stays inside", storyCanaries},
 		{"the rules change", storyReload},
+		{"a backtest finds the same", storyBacktest},
+		{"a backtest of late events", storyBacktestOfLateEvents},
 	}
 	for kafka, start := range map[string]func(testing.TB) string{"apache": testkit.ApacheKafka, "embedded": testkit.Kafka} {
 		t.Run(kafka, func(t *testing.T) {
@@ -279,7 +281,7 @@ func (w *world) operations(t *testing.T, l *life) {
 		t.Errorf("/healthz: %d %q", code, text)
 	}
 	code, text := l.ask(t, "GET", "/readyz", "")
-	if want := `{"components":{"clickhouse":"ok","kafka":"ok","roster":"ok","rules":"ok"},"ready":true}`; code != 200 || strings.TrimSpace(text) != want {
+	if want := `{"components":{"clickhouse":"ok","kafka":"ok","roster":"ok","rules":"ok","windows":"ok"},"ready":true}`; code != 200 || strings.TrimSpace(text) != want {
 		t.Errorf("/readyz: %d %s", code, text)
 	}
 	code, text = l.ask(t, "GET", "/metrics", "")

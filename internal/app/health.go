@@ -20,11 +20,18 @@ const (
 	// ComponentRules is not well while a reload of the rules was refused. Those
 	// before it are in force then, so the process is still ready.
 	ComponentRules Component = "rules"
+	// ComponentWindows is not well while the detector has more windows than it may
+	// keep. It goes on with those it has.
+	ComponentWindows Component = "windows"
 )
 
 var required = []Component{ComponentKafka, ComponentRoster}
 
-var errStarting = errors.New("starting")
+var (
+	errStarting = errors.New("starting")
+	errLimit    = errors.New("the limit of windows is reached, so that not all events are counted: " +
+		"look at which source has so many new persons, and raise detect.max_windows if they are real")
+)
 
 // Health collects what state the components are in.
 type Health struct {
@@ -36,7 +43,7 @@ type Health struct {
 
 // NewHealth returns a Health with every component starting.
 func NewHealth(log *slog.Logger) *Health {
-	return &Health{log: log, states: map[Component]error{ComponentKafka: errStarting, ComponentRoster: errStarting, ComponentClickHouse: errStarting, ComponentRules: nil}}
+	return &Health{log: log, states: map[Component]error{ComponentKafka: errStarting, ComponentRoster: errStarting, ComponentClickHouse: errStarting, ComponentRules: nil, ComponentWindows: nil}}
 }
 
 // note is Set for a component that logs its changes itself.
@@ -58,6 +65,15 @@ func (h *Health) Set(c Component, err error) {
 		h.log.Info("component is ready", "component", string(c))
 	case err != nil && (was == nil || was.Error() != err.Error()):
 		h.log.Warn("component is not ready", "component", string(c), "error", err)
+	}
+}
+
+// limit tells of the detector's windows.
+func (h *Health) limit(reached bool) {
+	if reached {
+		h.Set(ComponentWindows, errLimit)
+	} else {
+		h.Set(ComponentWindows, nil)
 	}
 }
 
@@ -97,6 +113,8 @@ func stateOf(c Component, err error) string {
 		return "ok"
 	case errors.Is(err, errStarting):
 		return "starting"
+	case errors.Is(err, errLimit):
+		return "limit reached"
 	case c == ComponentRules:
 		return "reload refused"
 	default:

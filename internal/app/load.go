@@ -113,6 +113,8 @@ func typeName(goType string) string {
 		return "duration such as 90s, 24h"
 	case "[]string":
 		return "list of texts"
+	case "map[string]time.Duration":
+		return "group of names and durations such as salesforce: 24h"
 	case "string":
 		return "text"
 	default:
@@ -170,8 +172,27 @@ func setLeaf(f reflect.Value, text string) error {
 				*p = append(*p, part)
 			}
 		}
+	case *map[string]time.Duration:
+		return setDurations(p, text)
 	default:
 		return errors.New("this key cannot be set by the environment")
+	}
+	return nil
+}
+
+// setDurations reads "salesforce=24h, zoho=1h".
+func setDurations(m *map[string]time.Duration, text string) error {
+	*m = map[string]time.Duration{}
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		d, err := time.ParseDuration(strings.TrimSpace(value))
+		if name = strings.TrimSpace(name); err != nil || name == "" {
+			return errors.New("the value must be names and durations such as salesforce=24h, zoho=1h")
+		}
+		(*m)[name] = d
 	}
 	return nil
 }

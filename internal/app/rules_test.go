@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -373,5 +374,25 @@ func storyReload(t *testing.T, w *world) {
 	}
 	if code, text = l.ask(t, "GET", "/readyz", ""); code != http.StatusOK || !strings.Contains(text, `"rules":"ok"`) {
 		t.Errorf("/readyz with good rules again: %d %s", code, text)
+	}
+	w.recorded(t, l, map[string]string{before.Rule.Version: ruleFile(1000), after.Rule.Version: ruleFile(100)})
+}
+
+// recorded checks that every version that has been in force is kept, and that of
+// each alert with its text. The broken file never was in force.
+func (w *world) recorded(t *testing.T, l *life, texts map[string]string) {
+	t.Helper()
+	eventually(t, "the last version is stored", func() bool {
+		l.drained(t)
+		return w.query(t, "SELECT toString(count()) FROM rules")[0] == "3"
+	})
+	if got := w.query(t, "SELECT id FROM alerts WHERE (rule_id, rule_version) NOT IN (SELECT id, rule_version FROM rules)"); len(got) > 0 {
+		t.Errorf("alerts %v name versions that are not stored", got)
+	}
+	for version, want := range texts {
+		got := w.query(t, fmt.Sprintf("SELECT source_texts[1] FROM rules WHERE rule_version = '%s' AND first_seen < last_seen", version))
+		if !slices.Equal(got, []string{want}) {
+			t.Errorf("version %s is stored as %q, want %q", version, got, want)
+		}
 	}
 }

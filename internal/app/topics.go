@@ -14,6 +14,7 @@ const (
 	topicState  = "state"  // compacted, partitioned like events: the detector's checkpoints
 	topicSent   = "sent"   // compacted, partitioned like alerts: what was sent where
 	topicRoster = "roster" // compacted; key: tenant/person; value: roster.Person as JSON
+	topicRules  = "rules"  // compacted; key: rule/version/text; value: history.Version as JSON
 )
 
 // The consumer groups, behind the same prefix.
@@ -43,6 +44,8 @@ func (k Kafka) topics() []bus.Topic {
 		{Name: k.topic(topicAlerts), Partitions: k.Partitions, Replication: k.Replication, Retention: alertRetention, MaxMessageBytes: maxEventBytes},
 		{Name: k.topic(topicSent), Partitions: k.Partitions, Replication: k.Replication, Compact: true, MaxMessageBytes: maxEventBytes},
 		{Name: k.topic(topicRoster), Partitions: 1, Replication: k.Replication, Compact: true, MaxMessageBytes: maxEventBytes},
+		// Compaction by version, not by rule: every version is kept for good.
+		{Name: k.topic(topicRules), Partitions: 1, Replication: k.Replication, Compact: true, MaxMessageBytes: maxStateBytes},
 		{Name: k.topic(topicDead), Partitions: 1, Replication: k.Replication, Retention: deadRetention, MaxMessageBytes: maxDeadBytes},
 	}
 }

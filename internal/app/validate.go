@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
@@ -43,7 +44,7 @@ func (cfg Config) Validate() []Problem {
 	c.clickhouse(cfg.ClickHouse)
 	c.roster(cfg.Roster)
 	c.alert(cfg.Alert)
-	c.must(cfg.Detect.Lateness > 0 && cfg.Detect.Lateness <= 90*24*time.Hour, "detect.lateness", "must be more than 0 and at most 2160h (90 days)")
+	c.detect(cfg.Detect)
 	c.must(new(slog.Level).UnmarshalText([]byte(cfg.Log.Level)) == nil, "log.level", "must be debug, info, warn or error")
 	c.must(slices.Contains([]string{"text", "json"}, cfg.Log.Format), "log.format", "must be text or json")
 	return c.problems
@@ -108,4 +109,17 @@ func (c *checker) alert(a Alert) {
 	c.must(!a.Slack.Token.Set() || a.Slack.Channel != "", "alert.slack.channel", "is required with a token")
 	c.must(a.ConsoleURL == "" || alert.WebURL(a.ConsoleURL), "alert.console_url", "must be a plain http or https address")
 	c.must(a.MaxAge > 0, "alert.max_age", "must be more than 0")
+}
+
+func (c *checker) detect(d Detect) {
+	c.must(d.Lateness > 0 && d.Lateness <= 90*24*time.Hour, "detect.lateness", "must be more than 0 and at most 2160h (90 days)")
+	const delay = "must be at least 0 and at most detect.lateness: what comes later is not counted"
+	c.must(d.Delay >= 0 && d.Delay <= d.Lateness, "detect.delay", delay)
+	for _, source := range slices.Sorted(maps.Keys(d.SourceDelays)) {
+		own := d.SourceDelays[source]
+		c.must(own >= 0 && own <= d.Lateness, "detect.source_delays."+source, delay)
+	}
+	c.must(d.Idle >= time.Minute, "detect.idle", "must be at least 1m: a source would be given up between two of its events")
+	c.must(d.MaxWindows >= 1000, "detect.max_windows", "must be at least 1000: everybody who does anything has some")
+	c.must(d.ExactEvents >= 100 && d.ExactEvents <= 1_000_000, "detect.exact_events", "must be 100 to 1000000")
 }

@@ -35,6 +35,19 @@ var winlogNames = map[string]string{
 // for attributes and Winlogbeat's names.
 const ownRank = 15
 
+// apart writes the words of a name apart: of SourceName, which rules for Microsoft
+// Defender know "Source Name" by, because Sigma's names have no spaces.
+func apart(name string) string {
+	var b strings.Builder
+	for i := range len(name) {
+		if i > 0 && name[i] >= 'A' && name[i] <= 'Z' && name[i-1] >= 'a' && name[i-1] <= 'z' {
+			b.WriteByte(' ')
+		}
+		b.WriteByte(name[i])
+	}
+	return b.String()
+}
+
 // windowsRoutes lists the ways to a field of the Windows event log.
 func windowsRoutes(field int, name []string) []route {
 	var list []route
@@ -48,6 +61,9 @@ func windowsRoutes(field int, name []string) []route {
 		add(rank+1, place, name, []string{"#text"})
 	}
 	path := strings.Join(name, ".")
+	if words := apart(path); words != path {
+		add(1, []string{"Event", "EventData", words}, nil, nil)
+	}
 	if element, attribute, ok := strings.Cut(path, "_"); ok {
 		add(1, []string{"Event", "System", element, "#attributes", attribute}, nil, nil)
 		add(1, []string{"Event", "System", element + "_attributes", attribute}, nil, nil)

@@ -43,6 +43,9 @@ func TestWindows(t *testing.T) {
 		{"Winlogbeat id", "EventID", winlogbeat, number(4624)},
 		{"Winlogbeat channel", "Channel", winlogbeat, text("Security")},
 		{"Winlogbeat provider", "Provider_Name", winlogbeat, text("P")},
+		{"a name with spaces", "SourceName", `{"Event":{"EventData":{"Source Name":"Real-Time Protection","Path":"p"}}}`, text("Real-Time Protection")},
+		{"a name without spaces before", "SourceName", `{"Event":{"EventData":{"Source Name":"x","SourceName":"y"}}}`, text("y")},
+		{"no spaces elsewhere", "SourceName", `{"Source Name":"x"}`, absent},
 		{"other records", "EventID", `{"Event":"login","System":{"EventID":1}}`, absent},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -223,3 +223,34 @@ FROM alerts_log FINAL
 WHERE (tenant, id, revision) IN (SELECT tenant, id, max(revision) FROM alerts_log GROUP BY tenant, id)
 SETTINGS do_not_merge_across_partitions_select_final = 0
 
+-- 0011_rules_log.sql
+-- Every version that every rule has had, with the texts that it follows from. No
+-- TTL: an alert is kept for years, and names the version that made it.
+CREATE TABLE IF NOT EXISTS rules_log ON CLUSTER '{cluster}'
+(
+    id               String,
+    rule_version     String COMMENT 'what alerts carry',
+    text             String COMMENT 'hash of the texts: title, level and comments do not change rule_version',
+    name             LowCardinality(String),
+    title            String,
+    level            LowCardinality(String),
+    first_seen       DateTime64(3, 'UTC'),
+    last_seen        DateTime64(3, 'UTC'),
+    source_files     Array(String),
+    source_lines     Array(Int32),
+    source_texts     Array(String) CODEC(ZSTD(3)),
+    source_left      Array(Int64) COMMENT 'bytes of a text that was too long to be kept',
+    kafka_partition  Int32,
+    kafka_offset     Int64,
+    version          UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/crmwatch/rules_log', '{replica}', version)
+ORDER BY (id, rule_version, text)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
+
+-- 0012_rules.sql
+-- The versions of rules, each once.
+CREATE VIEW IF NOT EXISTS rules ON CLUSTER '{cluster}' AS
+SELECT * EXCEPT (version)
+FROM rules_log FINAL
+

@@ -1,0 +1,4 @@
+-- The versions of rules, each once.
+CREATE VIEW IF NOT EXISTS rules {{on_cluster}} AS
+SELECT * EXCEPT (version)
+FROM rules_log FINAL
