@@ -282,6 +282,10 @@ func compileCIDR(l literal) (test, error) {
 	if prefix != prefix.Masked() {
 		return nil, fmt.Errorf("%q has bits set beyond its length; write %s", l.text, prefix.Masked())
 	}
+	if addr := prefix.Addr(); addr.Is4In6() && prefix.Bits() >= 96 {
+		// Addresses of events count as IPv4 then, too.
+		prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
+	}
 	return cidrTest{prefix: prefix}, nil
 }
 

@@ -130,7 +130,7 @@ func storyBacktest(t *testing.T, w *world) {
 	w.cfg.Rules.Dir = t.TempDir()
 	put(t, filepath.Join(w.cfg.Rules.Dir, "rules.yml"), backtestRules)
 	l := w.start(t)
-	lines := activity(400)
+	lines := activity(200)
 	l.post(t, lines)
 	l.drained(t)
 	report := w.backtest(t, Backtest{WarmUp: -1})

@@ -29,7 +29,7 @@ import (
 func TestMain(m *testing.M) { testkit.Main(m) }
 
 // patience bounds every wait for a real condition.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // world is what outlives a crmwatch: its Kafka, its ClickHouse, the Slack
 // workspace it writes to, and what it has logged.

@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -166,8 +167,8 @@ func scalar(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Valu
 
 func mapping(pairs ...any) yaml.Node {
 	n := yaml.Node{Kind: yaml.MappingNode}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		n.Content = append(n.Content, scalar(pairs[i].(string)), pairs[i+1].(*yaml.Node))
+	for pair := range slices.Chunk(pairs, 2) {
+		n.Content = append(n.Content, scalar(pair[0].(string)), pair[1].(*yaml.Node))
 	}
 	return n
 }

@@ -1,10 +1,13 @@
 package reference
 
 import (
+	"cmp"
 	"fmt"
+	"math/big"
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -142,8 +145,7 @@ func (r *Rules) values(path string, mods []string, n *yaml.Node) []value {
 	case timePart(mods) != nil:
 		return one(has(timeTest(mods, n)))
 	case order(mods) != nil:
-		limit := numberOf(n)
-		return one(has(func(v any) bool { x, ok := number(v); return ok && order(mods)(x, limit) }))
+		return one(has(orderTest(mods, n)))
 	case is("cidr"):
 		return one(has(cidrTest(n.Value)))
 	case is("re"):
@@ -249,20 +251,40 @@ func numberOf(n *yaml.Node) float64 {
 	return f
 }
 
-func order(mods []string) func(x, y float64) bool {
+// order gives what must hold of the comparison of two numbers, -1, 0 or 1.
+func order(mods []string) func(c int) bool {
 	for _, m := range mods {
 		switch m {
 		case "lt":
-			return func(x, y float64) bool { return x < y }
+			return func(c int) bool { return c < 0 }
 		case "lte":
-			return func(x, y float64) bool { return x <= y }
+			return func(c int) bool { return c <= 0 }
 		case "gt":
-			return func(x, y float64) bool { return x > y }
+			return func(c int) bool { return c > 0 }
 		case "gte":
-			return func(x, y float64) bool { return x >= y }
+			return func(c int) bool { return c >= 0 }
 		}
 	}
 	return nil
+}
+
+func orderTest(mods []string, n *yaml.Node) func(any) bool {
+	var whole int64
+	limit := big.NewFloat(numberOf(n))
+	if n.ShortTag() == "!!int" && n.Decode(&whole) == nil {
+		limit = new(big.Float).SetInt64(whole)
+	}
+	return func(v any) bool {
+		f, ok := number(v)
+		if !ok {
+			return false
+		}
+		x := big.NewFloat(f)
+		if i, err := strconv.ParseInt(fmt.Sprint(v), 10, 64); err == nil {
+			x = new(big.Float).SetInt64(i)
+		}
+		return order(mods)(x.Cmp(limit))
+	}
 }
 
 func timePart(mods []string) func(time.Time) int {
@@ -295,7 +317,7 @@ func timeTest(mods []string, n *yaml.Node) func(any) bool {
 		}
 		part := float64(timePart(mods)(at.UTC()))
 		if holds := order(mods); holds != nil {
-			return holds(part, want)
+			return holds(cmp.Compare(part, want))
 		}
 		return part == want
 	}
@@ -307,6 +329,9 @@ func cidrTest(network string) func(any) bool {
 		prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	must(err)
+	if addr := prefix.Addr(); addr.Is4In6() {
+		prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
+	}
 	return func(v any) bool {
 		s, _ := v.(string)
 		addr, err := netip.ParseAddr(s)
