@@ -110,9 +110,9 @@ func TestCorpusIsLarge(t *testing.T) {
 		switch {
 		case c.Clause == "" || c.Name == "":
 			t.Errorf("case %q of clause %q lacks a name", c.Name, c.Clause)
-		case seen[c.Name]:
-			t.Errorf("two cases are called %q", c.Name)
+		case seen[c.Clause+c.Name]:
+			t.Errorf("two cases of %q are called %q", c.Clause, c.Name)
 		}
-		seen[c.Name] = true
+		seen[c.Clause+c.Name] = true
 	}
 }

@@ -160,7 +160,13 @@ func TestNoConstructAllocates(t *testing.T) {
 		t.Errorf("%d rules match, want %d", got, len(set.Rules()))
 	}
 	m.Match(rec) // the text cache fills
-	if n := testing.AllocsPerRun(200, func() { m.Match(rec) }); n != 0 {
-		t.Errorf("a match makes %v allocations", n)
+	// With the race detector, the pools of the regexp package lose what they are
+	// given now and then, by chance; what allocates for good does so always.
+	least := testing.AllocsPerRun(1, func() { m.Match(rec) })
+	for range 200 {
+		least = min(least, testing.AllocsPerRun(1, func() { m.Match(rec) }))
+	}
+	if least != 0 {
+		t.Errorf("a match makes %v allocations", least)
 	}
 }
