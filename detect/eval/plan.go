@@ -66,7 +66,7 @@ func head(m *rules.Meta) []byte {
 
 // chunkSize is how many bytes of lines are read at a time. What is on the way is
 // few of them, so memory does not depend on the input.
-const chunkSize = 1 << 20
+const chunkSize = 1 << 18
 
 // run reads everything and writes what was found.
 func (p *plan) run(ctx context.Context, r io.Reader, w io.Writer) (Stats, error) {
