@@ -86,8 +86,11 @@ func (s *Scanner) members(n *node, i int) int {
 		if !s.is(i, '"') {
 			i = s.value(to, i)
 		} else if end, high := plainRun(data, i+1); end < len(data) && data[end] == '"' && high == 0 {
-			if len(to.targets) > 0 || s.keywords {
-				s.give(to, event.Value{Kind: event.String, Str: alias(data[i+1 : end])})
+			switch text := alias(data[i+1 : end]); {
+			case s.keywords || s.arrays > 0 || len(to.targets) > 1:
+				s.give(to, event.Value{Kind: event.String, Str: text})
+			case len(to.targets) == 1:
+				s.giveText(to.targets[0], text)
 			}
 			i = end + 1
 		} else {

@@ -19,6 +19,21 @@ func (s *Scanner) give(n *node, v event.Value) {
 	}
 }
 
+// giveText gives a text to a field, outside of arrays.
+func (s *Scanner) giveText(t target, text string) {
+	v := &s.rec.Values[t.field]
+	switch {
+	case v.Kind == event.Absent:
+		s.touched = append(s.touched, t.field)
+		v.Kind, v.Str = event.String, text
+	case s.ranks[t.field] > t.rank:
+		return
+	default:
+		*v = event.Value{Kind: event.String, Str: text}
+	}
+	s.ranks[t.field] = t.rank
+}
+
 // present says that the fields at the node have a value, but no scalar.
 func (s *Scanner) present(n *node) {
 	for _, t := range n.targets {
