@@ -197,9 +197,13 @@ func (p *parser) logsource(doc *yaml.Node, entries []entry) logsource {
 			l.custom = append(l.custom, e)
 		}
 	}
-	if l.own() {
+	near := didYouMean(l.product, []string{ownLogsource.product})
+	switch {
+	case l.own():
 		p.checkOwn(&l)
-	} else if near := didYouMean(l.product, []string{ownLogsource.product}); near != "" {
+	case l.category == "" && l.product == "" && l.service == "" && n.Kind == yaml.MappingNode:
+		p.problemAt(l.pos, "logsource is empty; name a product, a category or a service, crmwatch's are {product: crm, category: audit}")
+	case near != "" && !p.foreign:
 		p.problemAt(l.pos, "logsource has the product %q%s", l.product, near)
 	}
 	return l

@@ -76,6 +76,8 @@ func Load(text string, lookups map[string][]string) (r *Rules, err error) {
 			break
 		}
 		must(err)
+		writeOut(&d.Detection)
+		writeOut(&d.Filter)
 		r.docs = append(r.docs, d)
 	}
 	for _, d := range r.docs {
@@ -100,6 +102,16 @@ func Load(text string, lookups map[string][]string) (r *Rules, err error) {
 func must(err error) {
 	if err != nil {
 		panic(err)
+	}
+}
+
+// writeOut puts what they stand for in place of YAML's aliases.
+func writeOut(n *yaml.Node) {
+	for i, c := range n.Content {
+		if c.Kind == yaml.AliasNode {
+			n.Content[i] = c.Alias
+		}
+		writeOut(n.Content[i])
 	}
 }
 
