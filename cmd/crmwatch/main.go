@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/crmwatch/crmwatch/internal/app"
 	"github.com/crmwatch/crmwatch/internal/embedded"
+	"github.com/crmwatch/crmwatch/internal/hugepages"
 )
 
 // version is set by the linker.
@@ -43,6 +45,7 @@ func main() {
 	if code, child := embedded.Child(); child {
 		os.Exit(code)
 	}
+	go hugepages.Keep(context.Background())
 	os.Exit(run())
 }
 
