@@ -14,7 +14,7 @@ GOVULNCHECK   := $(BIN)/govulncheck-$(GOVULNCHECK_VERSION)
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: help demo build test check lint vuln race fuzz bench-rules bench-short cover libchdb kafka clean
+.PHONY: help demo build test check lint vuln race fuzz bench-rules bench-short profile cover libchdb kafka clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,12 +49,18 @@ fuzz: ## every fuzz target for FUZZTIME
 	  done; \
 	done
 
+PROFILES := $(BIN)/profiles
 BENCHFLAGS ?= -count 5
 bench-rules: ## how fast rules are evaluated, as a whole process: events/s, CPU, memory, and ratios within one run
 	$(GO) test ./cmd/crmwatch -run '^$$' -bench '^BenchmarkRulesEval$$' -benchtime 1x -timeout 2h $(BENCHFLAGS)
 
 bench-short: ## the same with a hundredth of the events: that it runs, not how fast
 	@$(MAKE) --no-print-directory bench-rules BENCHFLAGS='-count 1 -rules.share 100'
+
+profile: ## measure anew where the time goes that the compiler then optimizes for
+	rm -rf $(PROFILES) && mkdir -p $(PROFILES)
+	$(GO) test -trimpath ./cmd/crmwatch -run '^$$' -bench '^BenchmarkRulesEval$$/^[AB]$$' -benchtime 1x -rules.profile $(PROFILES)
+	$(GO) tool pprof -proto $(PROFILES)/*.pprof > cmd/crmwatch/default.pgo
 
 cover: libchdb kafka ## test coverage by package
 	$(GO) test -cover ./...

@@ -18,6 +18,8 @@ import (
 // benchShare lets the benchmarks of rules be tried with fewer events.
 var benchShare = flag.Int("rules.share", 1, "run one in so many of the events")
 
+var benchProfile = flag.String("rules.profile", "", "write profiles of the runs on one thread into this `directory`, to compile by")
+
 // BenchmarkRulesEval times "crmwatch rules eval" as a whole process, on the
 // workloads and the ten rules that it is compared by. What is reported is the
 // median that the caller makes of several runs (-count); the ratios are of runs
@@ -36,7 +38,7 @@ func BenchmarkRulesEval(b *testing.B) {
 		writeEvents(b, file, load.cfg)
 		b.Run(load.name, func(b *testing.B) {
 			for b.Loop() {
-				first := evaluate(b, ten, file, 1)
+				first := evaluate(b, ten, file, 1, profile(load.name)...)
 				if load.matches > 0 && *benchShare == 1 && first.matches != load.matches {
 					b.Fatalf("%d matches, not %d", first.matches, load.matches)
 				}
@@ -99,13 +101,21 @@ func (t timing) speed() float64 { return float64(t.events) / t.took.Seconds() }
 
 var statsLine = regexp.MustCompile(`(\d+) events, (\d+) matches in .*: (\d+) events/s`)
 
-func evaluate(b *testing.B, rules, events string, threads int) timing {
+// profile is what makes a run write its profile.
+func profile(load string) []string {
+	if *benchProfile == "" {
+		return nil
+	}
+	return []string{"--profile", filepath.Join(*benchProfile, load+".pprof")}
+}
+
+func evaluate(b *testing.B, rules, events string, threads int, more ...string) timing {
 	b.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command(exe, "rules", "eval", "--rules", rules, "--events", events, "--fire", "every", "--stats", "--threads", strconv.Itoa(threads))
+	cmd := exec.Command(exe, append([]string{"rules", "eval", "--rules", rules, "--events", events, "--fire", "every", "--stats", "--threads", strconv.Itoa(threads)}, more...)...)
 	cmd.Env = append(os.Environ(), asCrmwatch+"=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ type rulesEvalCmd struct {
 	IDField   string        `help:"Field that tells events apart: the same id counts once, and correlations list the ids." placeholder:"FIELD"`
 	Lateness  time.Duration `help:"How far behind the newest event one may come and still count." default:"5m"`
 	Stats     bool          `help:"Say at the end, on standard error, how many events and matches there were and how fast."`
+	Profile   string        `help:"Write a profile of the processor's time." hidden:"" placeholder:"FILE"`
 }
 
 func (r rulesEvalCmd) Run() error {
@@ -55,7 +57,19 @@ func (r rulesEvalCmd) Run() error {
 		return err
 	}
 	defer in.Close()
-	return r.evaluate(cfg, in)
+	if r.Profile == "" {
+		return r.evaluate(cfg, in)
+	}
+	profile, err := os.Create(r.Profile)
+	if err != nil {
+		return fmt.Errorf("create profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(profile); err != nil {
+		return errors.Join(err, profile.Close())
+	}
+	err = r.evaluate(cfg, in)
+	pprof.StopCPUProfile()
+	return errors.Join(err, profile.Close())
 }
 
 // evaluate runs what can be run. Rules with mistakes and lines that are no JSON

@@ -45,7 +45,6 @@ func main() {
 	if code, child := embedded.Child(); child {
 		os.Exit(code)
 	}
-	go hugepages.Keep(context.Background())
 	os.Exit(run())
 }
 
@@ -53,6 +52,7 @@ func main() {
 var errSilent = errors.New("failed")
 
 func run() int {
+	go hugepages.Keep(context.Background())
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("crmwatch"),

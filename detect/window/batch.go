@@ -120,7 +120,7 @@ func (e *Engine[P]) fetch(items []item[P]) {
 	}
 	for _, w := range ws {
 		if w != nil && w.head < len(w.entries) {
-			e.touched += w.entries[w.head].at
+			e.touched += w.entries[len(w.entries)-1].at + w.wakes
 		}
 	}
 }

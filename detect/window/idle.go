@@ -3,13 +3,25 @@ package window
 // expire gives up windows that hold nothing any more.
 func (e *Engine[P]) expire() {
 	for _, s := range e.series {
-		for s.idle.n > 0 && s.idle.ring[s.idle.head].at <= e.watermark {
+		for i := range s.idle.due(e.watermark) {
+			if i%fetched == 0 {
+				e.fetchIdle(&s.idle)
+			}
 			w := s.idle.pop()
 			if e.idle(w) {
 				e.release(w)
 			} else {
 				e.watch(w, w.newest())
 			}
+		}
+	}
+}
+
+// fetchIdle touches the windows that are looked at next, as fetch does.
+func (e *Engine[P]) fetchIdle(f *fifo[P]) {
+	for i := range min(fetched, f.n) {
+		if w := f.ring[(f.head+i)&(len(f.ring)-1)].w; w.head < len(w.entries) {
+			e.touched += w.entries[w.head].at
 		}
 	}
 }

@@ -81,3 +81,12 @@ func (f *fifo[P]) pop() *window[P] {
 	f.n--
 	return w
 }
+
+// due is how many in front are to be looked at by now.
+func (f *fifo[P]) due(now int64) int {
+	n := 0
+	for n < f.n && f.ring[(f.head+n)&(len(f.ring)-1)].at <= now {
+		n++
+	}
+	return n
+}

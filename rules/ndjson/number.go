@@ -6,8 +6,28 @@ import (
 	"github.com/crmwatch/crmwatch/event"
 )
 
+// plainNumber reads a number that is digits only and of less than 19 of them, as
+// nearly all are, and returns i where it is none.
+func plainNumber(data []byte, i int) (n int64, end int) {
+	start := i
+	for i < len(data) && data[i]-'0' <= 9 {
+		n = n*10 + int64(data[i]-'0')
+		i++
+	}
+	if i == start || i-start > 18 || data[start] == '0' && i > start+1 || i < len(data) && data[i]|0x20 == 'e' || i < len(data) && data[i] == '.' {
+		return 0, start
+	}
+	return n, i
+}
+
 // number reads a number that stands at the node.
 func (s *Scanner) number(n *node, i int) int {
+	if v, end := plainNumber(s.data, i); end > i {
+		if len(n.targets) > 0 || s.keywords {
+			s.give(n, event.IntValue(v))
+		}
+		return end
+	}
 	if c := s.data[i]; c != '-' && c-'0' > 9 {
 		return s.fail(i, "a value is missing")
 	}
