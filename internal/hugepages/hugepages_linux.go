@@ -37,7 +37,7 @@ func (h *heap) advise() error {
 	if err != nil {
 		return err
 	}
-	start, end, err := writableAround(maps, uintptr(unsafe.Pointer(h.object)))
+	start, end, err := writableAround(maps, uintptr(unsafe.Pointer(h.object))) //nolint:gosec // G103: an address to look for, nothing is read through it
 	if err != nil {
 		return err
 	}
