@@ -29,6 +29,8 @@ var (
 	_ stream.Group    = (*Group)(nil)
 	_ stream.Claim    = (*claim)(nil)
 	_ stream.Follower = (*Table)(nil)
+	_ stream.Ledger   = (*Ledger)(nil)
+	_ stream.Owned    = (*owned)(nil)
 )
 
 // Client is one process's connection to a Kafka cluster, to be shared by all of
@@ -137,6 +139,9 @@ func (c *Client) Table(topic string) *Table {
 	c.wires.use(topic)
 	return &Table{client: c, topic: topic}
 }
+
+// Ledger returns a compacted topic as a ledger.
+func (c *Client) Ledger(topic string) *Ledger { return &Ledger{*c.Table(topic)} }
 
 // spawn runs f in a goroutine that Close waits for. It returns false, and does
 // not run f, once the client is closed.

@@ -73,7 +73,8 @@ func permanent(err error) bool {
 		kafka.InvalidTimestamp, kafka.PolicyViolation, kafka.InvalidConfiguration,
 		kafka.InvalidPartitionNumber, kafka.InvalidReplicationFactor, kafka.UnsupportedVersion,
 		kafka.UnsupportedForMessageFormat, kafka.UnsupportedSASLMechanism, kafka.SASLAuthenticationFailed,
-		kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed, kafka.ClusterAuthorizationFailed:
+		kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed, kafka.ClusterAuthorizationFailed,
+		kafka.TransactionalIDAuthorizationFailed:
 		return true
 	default:
 		return false

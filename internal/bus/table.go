@@ -23,6 +23,20 @@ func (t *Table) Load(ctx context.Context, partition int, fn func(stream.Record) 
 	if err != nil {
 		return err
 	}
+	return t.read(ctx, partition, at, fn)
+}
+
+// load is Load up to an offset.
+func (t *Table) load(ctx context.Context, partition int, end int64, fn func(stream.Record) error) error {
+	at, err := t.ends(ctx, partition)
+	if err != nil {
+		return err
+	}
+	at.Next = end
+	return t.read(ctx, partition, at, fn)
+}
+
+func (t *Table) read(ctx context.Context, partition int, at PartitionOffsets, fn func(stream.Record) error) error {
 	r := t.client.reader(t.topic, "", partition, at.First)
 	defer r.trouble.end()
 	for r.next < at.Next {

@@ -7,6 +7,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -71,6 +72,31 @@ type Table interface {
 	// Append makes all records durable in the partition in one atomic write:
 	// either all of them can be read afterwards, or none.
 	Append(ctx context.Context, partition int, recs ...Record) error
+}
+
+// ErrFenced says that somebody else has taken over a partition of a Ledger. It is
+// final: whoever gets it must forget what it knows of the partition.
+var ErrFenced = errors.New("another owner has taken over")
+
+// Ledger is a compacted topic of which every partition has one owner at a time,
+// by the log itself: a former owner that is only slow, and does not know yet, can
+// append nothing any more.
+type Ledger interface {
+	// Own takes a partition over from whoever owns it.
+	Own(ctx context.Context, partition int) (Owned, error)
+}
+
+// Owned is a partition of a Ledger in the hands of its owner.
+type Owned interface {
+	// Load calls fn for every record there was when the partition was taken over,
+	// in order; older values of a key may be among them, and a nil value deletes.
+	Load(ctx context.Context, fn func(Record) error) error
+	// Append makes all records durable, once, in one atomic write. After an error,
+	// ErrFenced or another, nothing more can be appended.
+	Append(ctx context.Context, recs ...Record) error
+	// Follows reports whether this takes up where before has ended: nobody has
+	// appended anything in between.
+	Follows(before Owned) bool
 }
 
 // Follower is a Table that can be watched.
