@@ -1,11 +1,14 @@
 package detect
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,24 +20,20 @@ import (
 	"github.com/crmwatch/crmwatch/rules"
 )
 
-// Checkpoints are made as soon as a finding was made, and otherwise after this
-// much time or this many changed keys.
 const (
-	checkpointEvery = time.Second
-	checkpointKeys  = 10_000
-	batchSize       = 2_000
+	batchSize = 2_000
 	// batchWait is short, because an alert waits for it.
 	batchWait = 2 * time.Millisecond
-	// flushWithin bounds the last checkpoint of a partition that is given up; a
-	// missed one costs a replay and nothing else.
-	flushWithin = 4 * time.Second
+	// keptFor is how long the state of a partition that was given up is kept in
+	// memory, in case that it comes back when the partitions are shared out anew.
+	keptFor = 30 * time.Second
 )
 
 // Deps are what a Detector works with.
 type Deps struct {
 	Events   stream.Group  // of the event topic
 	Findings stream.Writer // to the alert topic, OCSF Detection Findings
-	State    stream.Table  // compacted, partitioned like the event topic
+	State    stream.Ledger // compacted, partitioned like the event topic
 	Dead     stream.Writer // dead letters
 	// Rules are the rules in force now, never nil. Each partition asks before a batch.
 	Rules   func() *rules.Set
@@ -49,20 +48,24 @@ type Deps struct {
 
 // Detector is the stage that runs one Engine per partition of the event topic.
 //
-// Its guarantee: a finding is durable before the checkpoint that knows of it,
-// and a checkpoint holds the state and then the offset it reflects. After
-// any crash the events since the checkpoint are taken in again by the same
-// state, so they make the same findings with the same ids.
+// Its guarantee: what a detector finds that crashes, is paused, or loses its
+// partitions to another one is what an undisturbed one finds. Whatever follows
+// from an event, the changed state, the findings and the offset, becomes durable
+// at once, in a partition that only its owner can write to (see save). Findings
+// are published from there, and published again after a crash.
 type Detector struct {
 	cfg Config
 	Deps
 	metrics *metrics
 	limit   *limit
+
+	mu   sync.Mutex
+	kept map[int]*partition // partitions that were given up a moment ago
 }
 
 // New returns a Detector.
 func New(cfg Config, deps Deps) *Detector {
-	return &Detector{cfg: cfg, Deps: deps, metrics: newMetrics(deps.Metrics), limit: &limit{tell: deps.Limit}}
+	return &Detector{cfg: cfg, Deps: deps, metrics: newMetrics(deps.Metrics), limit: &limit{tell: deps.Limit}, kept: map[int]*partition{}}
 }
 
 // Run detects until ctx ends, then makes a last checkpoint of each partition.
@@ -81,35 +84,82 @@ func (d *Detector) Run(ctx context.Context) error {
 type partition struct {
 	*Detector
 	claim   stream.Claim
+	owned   stream.Owned
 	engine  *Engine
 	decoder *event.Decoder
 	label   string
 	next    int64           // offset after the last event taken in
-	saved   int64           // offset of the last checkpoint
 	counted window.Counters // what the metrics know of
+	outbox  outbox
+	saved   int64 // offset of the last checkpoint that was begun
 	savedAt time.Time
+	saving  *save // under way, nil where there is none
 }
 
-// open restores the partition's engine from its last checkpoint.
+// open takes the partition over, and restores its engine from its last checkpoint
+// or from memory, where nobody has had it in between.
 func (d *Detector) open(ctx context.Context, c stream.Claim) (*partition, error) {
 	began := d.Now()
-	p := &partition{Detector: d, claim: c, engine: NewEngine(d.cfg, d.Rules(), d.People), decoder: event.NewDecoder(), label: strconv.Itoa(c.Partition()), savedAt: began}
+	owned, err := d.State.Own(ctx, c.Partition())
+	if err != nil {
+		return nil, err
+	}
+	if p := d.keptPartition(c.Partition()); p != nil && owned.Follows(p.owned) {
+		p.claim, p.owned = c, owned
+		c.StartAt(p.next)
+		d.Logger.Info("partition resumed", "partition", c.Partition(), "offset", p.next, "windows", p.engine.Groups())
+		return p, nil
+	}
+	p := &partition{
+		Detector: d, claim: c, owned: owned, engine: NewEngine(d.cfg, d.Rules(), d.People),
+		decoder: event.NewDecoder(), label: strconv.Itoa(c.Partition()), savedAt: began,
+	}
 	m, err := p.restore(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.republish(ctx); err != nil {
 		return nil, err
 	}
 	// The state alone says where to go on: the group's offset is for lag tools.
 	c.StartAt(m.Next)
 	p.next, p.saved = m.Next, m.Next
 	d.metrics.restored.Set(d.Now().Sub(began).Seconds())
-	d.Logger.Info("partition restored", "partition", c.Partition(), "offset", m.Next, "windows", p.engine.Groups())
+	d.Logger.Info("partition restored", "partition", c.Partition(), "offset", m.Next, "windows", p.engine.Groups(),
+		"republished", len(p.outbox.published))
 	return p, nil
 }
 
+// keep holds on to a partition that was given up, for a while.
+func (d *Detector) keep(p *partition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := p.claim.Partition()
+	d.kept[n] = p
+	after(context.Background(), keptFor, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.kept[n] == p {
+			delete(d.kept, n)
+		}
+	})
+}
+
+func (d *Detector) keptPartition(n int) *partition {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.kept[n]
+	delete(d.kept, n)
+	return p
+}
+
 func (p *partition) restore(ctx context.Context) (m marker, err error) {
-	err = p.State.Load(ctx, p.claim.Partition(), func(r stream.Record) error {
-		if string(r.Key) != markerKey {
-			return p.engine.restore(string(r.Key), r.Value)
+	err = p.owned.Load(ctx, func(r stream.Record) error {
+		switch key := string(r.Key); {
+		case strings.HasPrefix(key, outboxPrefix):
+			return p.outbox.restore(key, r.Value)
+		case key != markerKey:
+			return p.engine.restore(key, r.Value)
 		}
 		if err := json.Unmarshal(r.Value, &m); err != nil {
 			return fmt.Errorf("decode marker: %w", err)
@@ -123,55 +173,61 @@ func (p *partition) restore(ctx context.Context) (m marker, err error) {
 	return m, err
 }
 
-func (p *partition) run(ctx context.Context) error {
+func (p *partition) run(claimed context.Context) error {
+	saves, stop := outlive(claimed, flushWithin)
+	defer stop()
+	ctx, fail := context.WithCancelCause(claimed)
+	defer fail(nil)
 	for {
 		recs, err := p.claim.Next(ctx, batchSize, batchWait)
 		if err != nil {
-			p.leave(ctx)
-			return err
+			return p.leave(saves, cmp.Or(context.Cause(ctx), err))
 		}
-		if err := p.take(ctx, recs); err != nil {
-			// No checkpoint now: the state may know of findings that were not written.
-			return err
+		p.follow()
+		for len(recs) > 0 {
+			n, err := p.take(ctx, recs)
+			if err != nil {
+				return err
+			}
+			if recs = recs[n:]; !p.due() {
+				continue
+			}
+			if err := p.settle(ctx); err != nil {
+				return p.leave(saves, err)
+			}
+			if err := p.checkpoint(saves, fail); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// take folds a batch of events, writes what they complete, and makes a
-// checkpoint when one is due.
-func (p *partition) take(ctx context.Context, recs []stream.Record) error {
-	p.follow()
-	var findings []stream.Record
-	for _, r := range recs {
+// take folds events, as many as one checkpoint can hold, and says how many.
+func (p *partition) take(ctx context.Context, recs []stream.Record) (n int, err error) {
+	for n < len(recs) && !p.full() {
+		r := recs[n]
+		n++
 		var e event.Event
 		if err := p.decode(r, &e); err != nil {
 			if err := p.bury(ctx, r, err); err != nil {
-				return err
+				return n, err
 			}
 			continue
 		}
 		for _, f := range p.engine.Apply(&e) {
 			msg, err := alert.EncodeOCSF(f)
 			if err != nil {
-				return fmt.Errorf("encode finding %s: %w", f.ID, err)
+				return n, fmt.Errorf("encode finding %s: %w", f.ID, err)
 			}
-			findings = append(findings, stream.Record{Key: []byte(f.Tenant + "/" + f.Subject.Key), Value: msg, Time: f.Detected})
+			p.outbox.put(stream.Record{Key: []byte(f.Tenant + "/" + f.Subject.Key), Value: msg})
 			if f.Revision == 0 {
 				p.metrics.findings.WithLabelValues(f.Rule.Name, string(f.Rule.Level)).Inc()
 			}
 		}
 	}
-	p.next = recs[len(recs)-1].Offset + 1
-	p.observe(len(recs))
-	if len(findings) > 0 {
-		if err := p.Findings.Write(ctx, findings...); err != nil {
-			return fmt.Errorf("write %d findings: %w", len(findings), err)
-		}
-	}
-	if len(findings) > 0 || p.due() {
-		return p.checkpoint(ctx)
-	}
-	return nil
+	p.next = recs[n-1].Offset + 1
+	p.observe(n)
+	return n, nil
 }
 
 // decode reads an event and checks it: whoever may write to the topic can claim
@@ -191,66 +247,6 @@ func (p *partition) observe(events int) {
 	now := p.engine.Counters()
 	p.limit.note(&p.counted, &now, p.Now())
 	p.metrics.count(&p.counted, now)
-}
-
-func (p *partition) due() bool {
-	return p.engine.dirty() >= checkpointKeys || p.Now().Sub(p.savedAt) >= checkpointEvery || p.claim.Lag() == 0
-}
-
-// checkpoint makes the changed state durable together with the offset it
-// reflects, and then tells the group. It is one atomic write, unless it is too
-// large for one. Then the offset comes in the last: a crash before it leaves
-// state that is ahead of its offset, and the events in between are recognised
-// there as taken in already.
-func (p *partition) checkpoint(ctx context.Context) error {
-	if p.next == p.saved {
-		return nil
-	}
-	began := p.Now()
-	recs, err := p.changes()
-	if err != nil {
-		return err
-	}
-	for chunk := range stream.Cut(recs, p.cfg.Checkpoint, stateSize) {
-		if err := p.State.Append(ctx, p.claim.Partition(), chunk...); err != nil {
-			return fmt.Errorf("write checkpoint at offset %d: %w", p.next, err)
-		}
-	}
-	p.engine.saved()
-	p.saved, p.savedAt = p.next, p.Now()
-	p.metrics.checkpoints.Observe(p.savedAt.Sub(began).Seconds())
-	if err := p.claim.Commit(ctx, p.next); err != nil {
-		return fmt.Errorf("commit offset %d: %w", p.next, err)
-	}
-	return nil
-}
-
-func stateSize(r *stream.Record) int { return len(r.Key) + len(r.Value) }
-
-func (p *partition) changes() ([]stream.Record, error) {
-	changed, err := p.engine.changes()
-	if err != nil {
-		return nil, err
-	}
-	mark, err := json.Marshal(marker{Next: p.next, Watermark: p.engine.newest, Sources: p.engine.sources, Codec: codecVersion, Rules: p.engine.set.Version()})
-	if err != nil {
-		return nil, fmt.Errorf("encode marker: %w", err)
-	}
-	recs := make([]stream.Record, 0, len(changed)+1)
-	for _, c := range changed {
-		recs = append(recs, stream.Record{Key: []byte(c.key), Value: c.value})
-	}
-	return append(recs, stream.Record{Key: []byte(markerKey), Value: mark}), nil
-}
-
-// leave makes a last checkpoint after the claim's context has ended. One that
-// fails costs a replay and nothing else, so it is only told.
-func (p *partition) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushWithin)
-	defer cancel()
-	if err := p.checkpoint(ctx); err != nil {
-		p.Logger.Warn("last checkpoint failed, events since the one before will be taken in again", "partition", p.claim.Partition(), "error", err)
-	}
 }
 
 // bury puts a message that is no event on the dead-letter topic.

@@ -35,7 +35,8 @@ type Config struct {
 	Groups int
 	// Skew is how far ahead of its collection an event's time is believed.
 	Skew time.Duration
-	// Checkpoint is how many bytes of state are written at once.
+	// Checkpoint is how many bytes of state are written at once. It is less than a
+	// message may have.
 	Checkpoint int
 }
 
@@ -43,7 +44,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Lateness: 7 * 24 * time.Hour, Delay: 2 * time.Minute, Idle: time.Hour,
-		Entries: window.DefaultEntries, Groups: window.DefaultGroups, Skew: 10 * time.Minute, Checkpoint: 4 << 20,
+		Entries: window.DefaultEntries, Groups: window.DefaultGroups, Skew: 10 * time.Minute, Checkpoint: 12 << 20,
 	}
 }
 

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -361,6 +362,7 @@ func restoreFrom(t *rapid.T, to, from *Engine) {
 			t.Fatal(err)
 		}
 	}
+	to.resume(&marker{Watermark: from.newest, Sources: maps.Clone(from.sources)})
 }
 
 // A rule whose logic changed starts with an empty window, and the old one is

@@ -48,7 +48,7 @@ func TestFloodIsCountedAndTold(t *testing.T) {
 	cfg.Groups = 5
 	var told []bool
 	d := New(cfg, Deps{
-		Events: &onePartition{world: w, batch: func() int { return 4 }}, Findings: findingLog{w}, State: stateTable{w}, Dead: deadLog{w},
+		Events: &onePartition{world: w, batch: func() int { return 4 }}, Findings: findingLog{w}, State: stateLedger{w}, Dead: deadLog{w},
 		Rules: fixed(load(t, anyExport, correlation("event_count", "gte: 3"))), People: nobody{}, Logger: slog.New(slog.DiscardHandler),
 		Metrics: reg, Now: func() time.Time { return monday }, Limit: func(reached bool) { told = append(told, reached) },
 	})

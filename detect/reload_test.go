@@ -82,14 +82,15 @@ func TestDetectorFollowsTheRules(t *testing.T) {
 	w.put(export("a", 0, 60), export("b", time.Minute, 60), export("c", 2*time.Minute, 5000), export("d", 3*time.Minute, 60))
 	before, after := load(t, anyExport, sumOf100), load(t, bigExport)
 	current := before
-	g := &onePartition{world: w, batch: func() int {
-		if w.committed == 2 {
+	g := &onePartition{world: w}
+	g.batch = func() int {
+		if g.next == 2 {
 			current = after
 		}
 		return 1
-	}}
+	}
 	d := New(DefaultConfig(), Deps{
-		Events: g, Findings: findingLog{w}, State: stateTable{w}, Dead: deadLog{w}, Rules: func() *rules.Set { return current },
+		Events: g, Findings: findingLog{w}, State: stateLedger{w}, Dead: deadLog{w}, Rules: func() *rules.Set { return current },
 		People: nobody{}, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Now: func() time.Time { return monday },
 	})
 	_ = d.Run(t.Context()) // ends with the log

@@ -67,6 +67,15 @@ func (w *window[P]) name() Key {
 // Dirty is how many windows have changed since the last Saved.
 func (e *Engine[P]) Dirty() int { return len(e.dirty) + len(e.gone) }
 
+// DirtySize is about how many bytes Changes would give.
+func (e *Engine[P]) DirtySize() int { return e.dirtySize }
+
+// About what a window takes as it is saved, and an entry of it.
+const (
+	savedWindow = 300
+	savedEntry  = 300
+)
+
 // Changes calls fn for every window that has changed since the last Saved: with
 // what it holds, or nil where it is gone.
 func (e *Engine[P]) Changes(fn func(k Key, value []byte) error) error {
@@ -95,6 +104,7 @@ func (e *Engine[P]) Changes(fn func(k Key, value []byte) error) error {
 func (e *Engine[P]) Saved() {
 	clear(e.dirty)
 	clear(e.gone)
+	e.dirtySize = 0
 }
 
 // touch notes that a window has changed. One of its name that was gone is back.
@@ -102,7 +112,10 @@ func (e *Engine[P]) touch(w *window[P]) {
 	if e.cfg.Final {
 		return
 	}
-	e.dirty[w] = struct{}{}
+	if _, known := e.dirty[w]; !known {
+		e.dirty[w] = struct{}{}
+		e.dirtySize += savedWindow + savedEntry*(len(w.entries)-w.head)
+	}
 	if len(e.gone) > 0 {
 		delete(e.gone, w.name())
 	}

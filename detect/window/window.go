@@ -74,18 +74,19 @@ type Engine[P any] struct {
 	watermark int64
 	// settled is the watermark for which everything was decided: behind watermark
 	// while it advances.
-	settled int64
-	end     int64                   // no instant after it is decided
-	turn    int                     // which series has to make room next
-	dirty   map[*window[P]]struct{} // windows that have changed since they were saved
-	gone    map[Key]struct{}
-	key     []byte
-	values  []string // of describe
-	links   []link   // of chosen
-	touched int64    // what fetch has read: without a use for it, it would not be read
-	pool    pool[P]
-	alert   Alert[P]
-	removed []P // what the inner instant rested on that was taken back last
+	settled   int64
+	end       int64                   // no instant after it is decided
+	turn      int                     // which series has to make room next
+	dirty     map[*window[P]]struct{} // windows that have changed since they were saved
+	gone      map[Key]struct{}
+	key       []byte
+	values    []string // of describe
+	links     []link   // of chosen
+	dirtySize int      // about how much the dirty ones take
+	touched   int64    // what fetch has read: without a use for it, it would not be read
+	pool      pool[P]
+	alert     Alert[P]
+	removed   []P // what the inner instant rested on that was taken back last
 
 	Counters
 }

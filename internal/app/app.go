@@ -201,7 +201,7 @@ func (a *App) openBus() (*bus.Client, error) {
 func (a *App) detector() *detect.Detector {
 	k := a.cfg.Kafka
 	return detect.New(a.cfg.Detect.engine(), detect.Deps{
-		Events: a.Bus.Group(k.topic(topicEvents), k.topic(groupDetect)), State: a.Bus.Table(k.topic(topicState)),
+		Events: a.Bus.Group(k.topic(topicEvents), k.topic(groupDetect)), State: a.Bus.Ledger(k.topic(topicState)),
 		Findings: a.Bus.Writer(k.topic(topicAlerts)), Dead: a.Bus.Writer(k.topic(topicDead)),
 		Rules: a.Rules.Current, People: a.Book, Logger: a.Logger.With("stage", "detect"), Metrics: a.Registry, Now: a.Now,
 		Limit: a.health.limit,
