@@ -164,8 +164,8 @@ func (p *partition) restore(ctx context.Context) (m marker, err error) {
 		if err := json.Unmarshal(r.Value, &m); err != nil {
 			return fmt.Errorf("decode marker: %w", err)
 		}
-		if m.Codec != codecVersion {
-			return fmt.Errorf("the state was written in form %d and this crmwatch reads form %d: run the version that wrote it, or delete the state topic to start afresh", m.Codec, codecVersion)
+		if m.Codec > codecVersion || m.Codec < oldestCodec {
+			return fmt.Errorf("the state was written in form %d and this crmwatch reads forms %d to %d: run the version that wrote it, or delete the state topic to start afresh", m.Codec, oldestCodec, codecVersion)
 		}
 		return nil
 	})

@@ -24,6 +24,7 @@ import (
 	"github.com/crmwatch/crmwatch/event"
 	"github.com/crmwatch/crmwatch/internal/stream"
 	"github.com/crmwatch/crmwatch/roster"
+	"github.com/crmwatch/crmwatch/rules"
 )
 
 var errCrash = errors.New("crash")
@@ -192,19 +193,30 @@ func (w *world) put(events ...*event.Event) {
 // run runs a new detector until the log ends or it crashes.
 func (w *world) run(t *testing.T, batch func() int, docs ...string) error {
 	t.Helper()
-	var ticks atomic.Int64
 	cfg := DefaultConfig()
 	cfg.Checkpoint = cmp.Or(w.checkpoint, cfg.Checkpoint)
-	d := New(cfg, Deps{
-		Events: &onePartition{world: w, batch: batch}, Findings: findingLog{w}, State: stateLedger{w}, Dead: deadLog{w},
-		Rules: fixed(load(t, docs...)), People: &marrying{run: w.runs.Add(1)}, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-		Now: func() time.Time { return monday.Add(time.Duration(ticks.Add(1)) * 300 * time.Millisecond) },
-	})
-	err := d.Run(t.Context())
+	err := New(cfg, w.deps(batch, load(t, docs...))).Run(t.Context())
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err
+}
+
+// deps are the world as a detector sees it.
+func (w *world) deps(batch func() int, set *rules.Set) Deps {
+	var ticks atomic.Int64
+	return Deps{
+		Events: &onePartition{world: w, batch: batch}, Findings: findingLog{w}, State: stateLedger{w}, Dead: deadLog{w},
+		Rules: fixed(set), People: &marrying{run: w.runs.Add(1)}, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Now: func() time.Time { return monday.Add(time.Duration(ticks.Add(1)) * 300 * time.Millisecond) },
+	}
+}
+
+func tolerateEnd(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
 }
 
 // marrying is a roster in which everybody has another name each time a detector

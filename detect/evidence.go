@@ -2,7 +2,6 @@ package detect
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"unique"
 
 	"github.com/crmwatch/crmwatch/alert"
+	"github.com/crmwatch/crmwatch/detect/window"
 	"github.com/crmwatch/crmwatch/event"
 )
 
@@ -135,7 +135,7 @@ func absorb(sum any, n *evidence) any {
 // recall reads what was absorbed from a checkpoint.
 func recall(data []byte) (any, error) {
 	s := &summary{}
-	if err := json.Unmarshal(data, s); err != nil {
+	if err := window.Decode(data, s); err != nil {
 		return nil, fmt.Errorf("decode absorbed evidence: %w", err)
 	}
 	return s, nil

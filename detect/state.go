@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -60,7 +59,7 @@ func (en *Engine) dirty() int { return len(en.state.dirty) + en.windows.Dirty() 
 func (en *Engine) changes() ([]change, error) {
 	out := make([]change, 0, en.dirty())
 	for key := range en.state.dirty {
-		value, err := json.Marshal(en.state.accounts[key])
+		value, err := window.Encode(en.state.accounts[key])
 		if err != nil {
 			return nil, fmt.Errorf("encode state %.40q: %w", key, err)
 		}
@@ -94,7 +93,7 @@ func (en *Engine) restore(key string, value []byte) error {
 			return nil
 		}
 		a := &account{}
-		if err := json.Unmarshal(value, a); err != nil {
+		if err := window.Decode(value, a); err != nil {
 			return fmt.Errorf("decode account: %w", err)
 		}
 		en.state.accounts[key] = a
@@ -116,8 +115,12 @@ type marker struct {
 	Rules   string  `json:"rules"` // version of the rule set, for people
 }
 
-// codecVersion names the form of the state's values.
-const codecVersion = 2
+// codecVersion names the form of the state's values: 2 was JSON. Those from
+// oldestCodec on are read.
+const (
+	codecVersion = 3
+	oldestCodec  = 2
+)
 
 // resume takes over what a checkpoint says of the stream as a whole.
 func (en *Engine) resume(m *marker) {

@@ -3,7 +3,6 @@ package window_test
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -72,7 +71,7 @@ func newWatch(set *rules.Set, cfg window.Config[int]) *watch {
 	}
 	cfg.Recall = func(data []byte) (any, error) {
 		var ids []int
-		err := json.Unmarshal(data, &ids)
+		err := window.Decode(data, &ids)
 		return ids, err
 	}
 	w.Engine = window.New(cfg, set, 1)

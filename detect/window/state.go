@@ -1,7 +1,6 @@
 package window
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -34,19 +33,19 @@ type hitState struct {
 }
 
 type runState struct {
-	First    int64           `json:"f"`
-	Last     int64           `json:"l"`
-	Peak     hitState        `json:"p"`
-	Frozen   int64           `json:"z"`
-	Past     hitState        `json:"y,omitzero"`
-	Absorbed json.RawMessage `json:"a,omitempty"`
-	Told     bool            `json:"o,omitempty"`
-	Stale    bool            `json:"st,omitempty"`
-	Closed   bool            `json:"x,omitempty"`
-	Revision int             `json:"n,omitempty"`
-	ToldAt   int64           `json:"ta,omitempty"`
-	ToldPeak float64         `json:"tp,omitempty"`
-	Replaces []int64         `json:"rs,omitempty"`
+	First    int64    `json:"f"`
+	Last     int64    `json:"l"`
+	Peak     hitState `json:"p"`
+	Frozen   int64    `json:"z"`
+	Past     hitState `json:"y,omitzero"`
+	Absorbed encoded  `json:"a,omitempty"`
+	Told     bool     `json:"o,omitempty"`
+	Stale    bool     `json:"st,omitempty"`
+	Closed   bool     `json:"x,omitempty"`
+	Revision int      `json:"n,omitempty"`
+	ToldAt   int64    `json:"ta,omitempty"`
+	ToldPeak float64  `json:"tp,omitempty"`
+	Replaces []int64  `json:"rs,omitempty"`
 }
 
 type revokedState struct {
@@ -84,7 +83,7 @@ func (e *Engine[P]) Changes(fn func(k Key, value []byte) error) error {
 		if err != nil {
 			return err
 		}
-		b, err := json.Marshal(st)
+		b, err := Encode(st)
 		if err != nil {
 			return fmt.Errorf("encode window: %w", err)
 		}
@@ -167,7 +166,7 @@ func (r *run) save() runState {
 		Revision: r.revision, ToldAt: r.toldAt, ToldPeak: r.toldPeak, Replaces: r.replaces,
 	}
 	if r.absorbed != nil {
-		st.Absorbed, _ = json.Marshal(r.absorbed) // plain data, see Config.Absorb
+		st.Absorbed, _ = Encode(r.absorbed) // plain data, see Config.Absorb
 	}
 	return st
 }
@@ -191,7 +190,7 @@ func (e *Engine[P]) Restore(k Key, value []byte) error {
 		return nil
 	}
 	var st windowState[P]
-	if err := json.Unmarshal(value, &st); err != nil {
+	if err := Decode(value, &st); err != nil {
 		return fmt.Errorf("decode window: %w", err)
 	}
 	w := e.window(e.series[i], hashKey(key), key, st.Numbers, st.newest())
