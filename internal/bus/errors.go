@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/crmwatch/crmwatch/internal/stream"
 )
 
 var (
@@ -61,7 +63,7 @@ func (e *BeyondEndError) Error() string {
 // does not.
 func permanent(err error) bool {
 	var layout *partitionsError
-	if errors.Is(err, ErrClosed) || errors.As(err, &layout) {
+	if errors.Is(err, ErrClosed) || errors.Is(err, stream.ErrFenced) || errors.As(err, &layout) {
 		return true
 	}
 	var code kafka.Error

@@ -181,12 +181,13 @@ func (e *handlerError) Error() string { return e.err.Error() }
 // own. Otherwise the failure is a consequence of having to let go. A partition
 // that was taken over is somebody else's, and the group has to find out whose.
 func (g *Group) failed(owned context.Context, lose context.CancelCauseFunc, c *claim, err error) {
-	if owned.Err() == nil && errors.Is(err, stream.ErrFenced) {
+	switch {
+	case owned.Err() != nil:
+	case errors.Is(err, stream.ErrFenced):
 		g.client.deps.Logger.Warn("partition was taken over by another process", "topic", g.topic, "group", g.group, "partition", c.partition)
 		lose(fmt.Errorf("%w: %w", ErrClaimLost, err))
 		return
-	}
-	if owned.Err() == nil {
+	default:
 		lose(&handlerError{err})
 		return
 	}

@@ -44,30 +44,16 @@ type Ledger struct{ table Table }
 // Own implements stream.Ledger. It waits for brokers that cannot be reached until
 // ctx ends.
 func (l *Ledger) Own(ctx context.Context, partition int) (stream.Owned, error) {
-	c := l.table.client
 	o := &owned{table: &l.table, partition: partition, name: fmt.Sprintf("crmwatch-%s-%d", l.table.topic, partition)}
-	trouble := c.outages.watch("own " + l.table.topic)
-	defer trouble.end()
-	for try := 1; ; try++ {
-		// -1 asks for the epoch of a new owner, whoever had the last.
-		err := o.begin(ctx, -1, -1)
-		if err == nil {
-			err = o.fence(ctx)
-		}
-		switch {
-		case err == nil:
-			trouble.works()
-			return o, nil
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case permanent(err) || errors.Is(err, stream.ErrFenced):
-			return nil, fmt.Errorf("own partition %d of %q: %w", partition, l.table.topic, err)
-		}
-		trouble.failed(err)
-		if !pause(ctx, try) {
-			return nil, ctx.Err()
-		}
+	// -1 asks for the epoch of a new owner, whoever had the last.
+	err := o.begin(ctx, -1, -1)
+	if err == nil {
+		err = o.fence(ctx)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("own partition %d of %q: %w", partition, l.table.topic, err)
+	}
+	return o, nil
 }
 
 // owned is a partition that this process owns as long as nobody takes it over.
@@ -86,21 +72,24 @@ type owned struct {
 	dead     error // why nothing may be appended any more
 }
 
-// begin asks the coordinator for an epoch that is newer than all before.
+// begin asks the coordinator for an epoch that is newer than all before, or newer
+// than the one given, where nobody else has asked since.
 func (o *owned) begin(ctx context.Context, id int64, epoch int16) error {
-	res, err := o.table.client.kafka.InitProducerID(ctx, &kafka.InitProducerIDRequest{
-		TransactionalID: o.name, TransactionTimeoutMs: int(txnTimeout.Milliseconds()),
-		ProducerID: int(id), ProducerEpoch: int(epoch),
+	return o.insist(ctx, func() error {
+		res, err := o.table.client.kafka.InitProducerID(ctx, &kafka.InitProducerIDRequest{
+			TransactionalID: o.name, TransactionTimeoutMs: int(txnTimeout.Milliseconds()),
+			ProducerID: int(id), ProducerEpoch: int(epoch),
+		})
+		if err == nil {
+			err = res.Error
+		}
+		if err != nil {
+			return fmt.Errorf("take %q over: %w", o.name, err)
+		}
+		o.id, o.epoch, o.sequence = int64(res.Producer.ProducerID), int16(res.Producer.ProducerEpoch), 0
+		o.begun = time.Now()
+		return nil
 	})
-	if err == nil {
-		err = res.Error
-	}
-	if err != nil {
-		return fmt.Errorf("take %q over: %w", o.name, err)
-	}
-	o.id, o.epoch, o.sequence = int64(res.Producer.ProducerID), int16(res.Producer.ProducerEpoch), 0
-	o.begun = time.Now()
-	return nil
 }
 
 // fence appends the record from which on older epochs are refused.
@@ -152,7 +141,7 @@ func (o *owned) Append(ctx context.Context, recs ...stream.Record) error {
 
 func (o *owned) append(ctx context.Context, recs []stream.Record) error {
 	if time.Since(o.begun) > renewAfter {
-		if err := o.renew(ctx); err != nil {
+		if err := o.begin(ctx, o.id, o.epoch); err != nil {
 			return err
 		}
 	}
@@ -162,11 +151,6 @@ func (o *owned) append(ctx context.Context, recs []stream.Record) error {
 	}
 	o.next = at + int64(len(recs))
 	return nil
-}
-
-// renew raises the epoch, unless somebody else has done so.
-func (o *owned) renew(ctx context.Context) error {
-	return o.insist(ctx, func() error { return o.begin(ctx, o.id, o.epoch) })
 }
 
 // produce appends the records as one batch, and returns the offset of the first.
@@ -207,38 +191,32 @@ func (o *owned) advance(n int) {
 	o.sequence = int32((int64(o.sequence) + int64(n)) & (1<<31 - 1))
 }
 
-// insist tries until it succeeds, until it is known that it never will, or until
-// ctx ends.
+// insist does something until it succeeds, the partition is somebody else's, it
+// fails for good, or ctx ends.
 func (o *owned) insist(ctx context.Context, do func() error) error {
-	trouble := o.table.client.outages.watch("write " + o.table.topic)
-	defer trouble.end()
-	for try := 1; ; try++ {
+	return o.table.client.outages.insist(ctx, "write "+o.table.topic, func() error {
 		err := do()
-		switch {
-		case err == nil:
-			trouble.works()
-			return nil
-		case fenced(err):
+		if fenced(err) {
 			return fmt.Errorf("%w: %w", stream.ErrFenced, err)
-		case ctx.Err() != nil || permanent(err):
-			return err
 		}
-		trouble.failed(err)
-		if !pause(ctx, try) {
-			return errors.Join(ctx.Err(), err)
-		}
-	}
+		return err
+	})
 }
 
 // fenced reports whether the broker says that there is a newer owner, or that
 // records lie between those that this one knows of.
 func fenced(err error) bool {
-	for _, code := range []kafka.Error{kafka.InvalidProducerEpoch, kafka.OutOfOrderSequenceNumber, kafka.DuplicateSequenceNumber, kafka.UnknownProducerId, kafka.InvalidProducerIDMapping, kafka.ProducerFenced} {
-		if errors.Is(err, code) {
-			return true
-		}
+	var code kafka.Error
+	if !errors.As(err, &code) {
+		return false
 	}
-	return false
+	switch code {
+	case kafka.InvalidProducerEpoch, kafka.ProducerFenced, kafka.InvalidProducerIDMapping, kafka.UnknownProducerId,
+		kafka.OutOfOrderSequenceNumber, kafka.DuplicateSequenceNumber:
+		return true
+	default:
+		return false
+	}
 }
 
 // Where in a record batch things are, from the start of the batch (Kafka protocol,

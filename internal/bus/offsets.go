@@ -30,22 +30,12 @@ func (p PartitionOffsets) Lag() int64 {
 // partitions that change their leader, until ctx ends.
 func (c *Client) Offsets(ctx context.Context, topic, group string) (map[int]PartitionOffsets, error) {
 	c.wires.use(topic)
-	trouble := c.outages.watch("ask for offsets of " + topic)
-	defer trouble.end()
-	for try := 1; ; try++ {
-		out, err := c.offsets(ctx, topic, group)
-		if err == nil {
-			trouble.works()
-			return out, nil
-		}
-		if permanent(err) || ctx.Err() != nil {
-			return nil, err
-		}
-		trouble.failed(err)
-		if !pause(ctx, try) {
-			return nil, err
-		}
-	}
+	var out map[int]PartitionOffsets
+	err := c.outages.insist(ctx, "ask for offsets of "+topic, func() (err error) {
+		out, err = c.offsets(ctx, topic, group)
+		return err
+	})
+	return out, err
 }
 
 func (c *Client) offsets(ctx context.Context, topic, group string) (map[int]PartitionOffsets, error) {

@@ -1,6 +1,8 @@
 package bus
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,29 @@ type outages struct {
 
 	mu     sync.Mutex
 	states map[string]*outageState // by what is being done
+}
+
+// insist does something until it succeeds, until it fails for good, or until ctx
+// ends: then the error is that of ctx, with the last one.
+func (o *outages) insist(ctx context.Context, what string, do func() error) error {
+	trouble := o.watch(what)
+	defer trouble.end()
+	for try := 1; ; try++ {
+		err := do()
+		switch {
+		case err == nil:
+			trouble.works()
+			return nil
+		case permanent(err):
+			return err
+		}
+		if ctx.Err() == nil {
+			trouble.failed(err)
+		}
+		if !pause(ctx, try) {
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+	}
 }
 
 // outageState is shared by the goroutines that do the same thing.

@@ -19,32 +19,24 @@ type Table struct {
 // Load implements stream.Table. It waits for brokers that cannot be reached until
 // ctx ends, and returns the error of ctx or of fn as it is.
 func (t *Table) Load(ctx context.Context, partition int, fn func(stream.Record) error) error {
+	return t.load(ctx, partition, math.MaxInt64, fn)
+}
+
+// load is Load of the records before an offset.
+func (t *Table) load(ctx context.Context, partition int, before int64, fn func(stream.Record) error) error {
 	at, err := t.ends(ctx, partition)
 	if err != nil {
 		return err
 	}
-	return t.read(ctx, partition, at, fn)
-}
-
-// load is Load up to an offset.
-func (t *Table) load(ctx context.Context, partition int, end int64, fn func(stream.Record) error) error {
-	at, err := t.ends(ctx, partition)
-	if err != nil {
-		return err
-	}
-	at.Next = end
-	return t.read(ctx, partition, at, fn)
-}
-
-func (t *Table) read(ctx context.Context, partition int, at PartitionOffsets, fn func(stream.Record) error) error {
+	end := min(before, at.Next)
 	r := t.client.reader(t.topic, "", partition, at.First)
 	defer r.trouble.end()
-	for r.next < at.Next {
+	for r.next < end {
 		p, err := r.read(ctx)
 		if err != nil {
 			return err
 		}
-		if err := t.each(p, at.Next, fn); err != nil {
+		if err := t.each(p, end, fn); err != nil {
 			return err
 		}
 	}
@@ -96,26 +88,19 @@ func (t *Table) each(p page, end int64, fn func(stream.Record) error) error {
 }
 
 // ends returns where the log begins and ends, waiting for the brokers.
-func (t *Table) ends(ctx context.Context, partition int) (PartitionOffsets, error) {
-	trouble := t.client.outages.watch("read " + t.topic)
-	defer trouble.end()
-	for try := 1; ; try++ {
+func (t *Table) ends(ctx context.Context, partition int) (at PartitionOffsets, err error) {
+	err = t.client.outages.insist(ctx, "read "+t.topic, func() error {
 		ends, err := t.client.logEnds(ctx, t.topic, partition)
-		if err == nil {
-			trouble.works()
-			return ends[partition], nil
-		}
-		if ctx.Err() != nil {
-			return PartitionOffsets{}, ctx.Err()
-		}
-		if permanent(err) {
-			return PartitionOffsets{}, fmt.Errorf("read %q: %w", t.topic, err)
-		}
-		trouble.failed(err)
-		if !pause(ctx, try) {
-			return PartitionOffsets{}, ctx.Err()
-		}
+		at = ends[partition]
+		return err
+	})
+	if err != nil && ctx.Err() != nil {
+		return at, ctx.Err()
 	}
+	if err != nil {
+		return at, fmt.Errorf("read %q: %w", t.topic, err)
+	}
+	return at, nil
 }
 
 // Append implements stream.Table: the records go out as one record batch, which a
@@ -126,20 +111,9 @@ func (t *Table) Append(ctx context.Context, partition int, recs ...stream.Record
 	if len(recs) == 0 {
 		return nil
 	}
-	trouble := t.client.outages.watch("write " + t.topic)
-	defer trouble.end()
-	for try := 1; ; try++ {
-		err := t.client.produce(ctx, t.topic, partition, recs)
-		switch {
-		case err == nil:
-			trouble.works()
-			return nil
-		case ctx.Err() != nil || permanent(err):
-			return fmt.Errorf("append %d records to %q partition %d: %w", len(recs), t.topic, partition, err)
-		}
-		trouble.failed(err)
-		if !pause(ctx, try) {
-			return fmt.Errorf("append to %q partition %d: %w", t.topic, partition, ctx.Err())
-		}
+	err := t.client.outages.insist(ctx, "write "+t.topic, func() error { return t.client.produce(ctx, t.topic, partition, recs) })
+	if err != nil {
+		return fmt.Errorf("append %d records to %q partition %d: %w", len(recs), t.topic, partition, err)
 	}
+	return nil
 }

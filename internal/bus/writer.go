@@ -101,25 +101,14 @@ func (w *Writer) sort(ctx context.Context, recs []stream.Record) (map[int]*parce
 // partitions returns the partition numbers of the topic, waiting for the brokers
 // until ctx ends.
 func (w *Writer) partitions(ctx context.Context) ([]int, error) {
-	trouble := w.client.outages.watch("write " + w.topic)
-	defer trouble.end()
-	for try := 1; ; try++ {
-		n, err := w.client.partitions(ctx, w.topic)
-		if err == nil {
-			trouble.works()
-			return upTo(n), nil
+	n := 0
+	err := w.client.outages.insist(ctx, "write "+w.topic, func() (err error) {
+		if n, err = w.client.partitions(ctx, w.topic); err != nil && w.client.life.Err() != nil {
+			return ErrClosed
 		}
-		if w.client.life.Err() != nil {
-			return nil, ErrClosed
-		}
-		if ctx.Err() != nil || permanent(err) {
-			return nil, err
-		}
-		trouble.failed(err)
-		if !pause(ctx, try) {
-			return nil, errors.Join(ctx.Err(), err)
-		}
-	}
+		return err
+	})
+	return upTo(n), err
 }
 
 func upTo(n int) []int {
