@@ -101,6 +101,13 @@ func (p *partition) settle(ctx context.Context) error {
 	return nil
 }
 
+// abandon waits until nothing is under way, whatever becomes of it.
+func (p *partition) abandon() {
+	if p.saving != nil {
+		<-p.saving.done
+	}
+}
+
 func (p *partition) changes() ([]stream.Record, error) {
 	changed, err := p.engine.changes()
 	if err != nil {

@@ -175,6 +175,7 @@ func (p *partition) restore(ctx context.Context) (m marker, err error) {
 
 func (p *partition) run(claimed context.Context) error {
 	saves, stop := outlive(claimed, flushWithin)
+	defer p.abandon()
 	defer stop()
 	ctx, fail := context.WithCancelCause(claimed)
 	defer fail(nil)

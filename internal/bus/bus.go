@@ -7,7 +7,9 @@
 // are refused by the broker, and whatever was not committed is delivered again.
 // While brokers cannot be reached everything waits and goes on by itself; one
 // line is logged when that begins and one when it ends. Records that retention
-// deleted before they were read are never skipped silently (Gap).
+// deleted before they were read are never skipped silently (Gap). A partition of a
+// Ledger is written by one owner: what was appended is there once, and a former
+// owner can append nothing.
 //
 // Topics written with transactions are read as if uncommitted; their control
 // records are left out, aborted ones are not.

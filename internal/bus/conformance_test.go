@@ -60,6 +60,7 @@ var suite = map[string]func(*testing.T, backend){
 	"rebalance":              testRebalance,
 	"fenced commit":          testFencedCommit,
 	"handler fails":          testHandlerFails,
+	"fenced handler":         testFencedHandler,
 	"graceful stop":          testGracefulStop,
 	"table":                  testTable,
 	"table append is atomic": testAtomicAppend,

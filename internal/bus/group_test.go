@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,6 +217,33 @@ func testHandlerFails(t *testing.T, b backend) {
 		t.Errorf("run returned %v", err)
 	}
 	others.Wait()
+}
+
+// Somebody else's partition is no reason to stop: the group finds out whose it is,
+// and goes on.
+func testFencedHandler(t *testing.T, b backend) {
+	c := b.client(t)
+	name := topic(t, c, bus.Topic{})
+	write(t, c, name, records(0, 1, 1)...)
+	again := make(chan struct{})
+	var calls atomic.Int32
+	m := run(t, c.Group(name, "g-"+rand.Text()), func(ctx context.Context, cl stream.Claim) error {
+		if calls.Add(1) == 1 {
+			return fmt.Errorf("work: %w", stream.ErrFenced)
+		}
+		close(again)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	select {
+	case <-again:
+	case <-time.After(time.Minute):
+		t.Fatal("the group did not come back")
+	}
+	m.stop()
+	if err := m.wait(t); err != nil {
+		t.Errorf("run returned %v", err)
+	}
 }
 
 func testGracefulStop(t *testing.T, b backend) {

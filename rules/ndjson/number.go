@@ -83,9 +83,6 @@ func (s *Scanner) digits(i int) int {
 // numberValue is the value of a number's digits.
 func numberValue(digits []byte, whole bool) event.Value {
 	text := alias(digits)
-	if whole && len(digits) <= 18 {
-		return event.IntValue(shortInt(digits))
-	}
 	if whole {
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return event.IntValue(n)
@@ -94,20 +91,4 @@ func numberValue(digits []byte, whole bool) event.Value {
 		return event.FloatValue(f)
 	}
 	return event.Value{Kind: event.String, Str: text}
-}
-
-// shortInt is the number of a sign and so few digits that it fits 64 bits.
-func shortInt(digits []byte) int64 {
-	negative := digits[0] == '-'
-	if negative {
-		digits = digits[1:]
-	}
-	var n int64
-	for _, c := range digits {
-		n = n*10 + int64(c-'0')
-	}
-	if negative {
-		return -n
-	}
-	return n
 }
